@@ -1,0 +1,32 @@
+"""Run the embedded default: no key, no GPU, no model hub, no system package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: turnwise demo --out runs/demo --dialogues 48")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True, help="Run folder.")
+@click.option("--dialogues", type=click.IntRange(1, 48), default=12, show_default=True, help="How many of the 48 dialogues.")
+@click.option("--workers", type=click.IntRange(0, 256), default=None, help="Worker processes; all cores where not given, 0 for none.")
+@click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
+@click.option("--print-study", is_flag=True, help="Print the study file and leave: a start for your own.")
+def demo_command(out: Path, dialogues: int, workers: int | None, embed_audio: bool, print_study: bool) -> int:
+    """Run a small real study: an agent with its full memory, the same agent shown only the last turn, a retrieval
+    agent, and the first one reading the written words."""
+    from importlib.resources import files
+
+    text = files("turnwise.study").joinpath("demo.toml").read_text(encoding="utf-8")
+    if print_study:
+        click.echo(text, nl=False)
+        return 0
+    import tomllib
+
+    from turnwise.cli.carry import carry
+    from turnwise.study.study_file import read_study
+
+    raw = tomllib.loads(text)
+    raw["corpus"]["n"] = dialogues
+    return carry(read_study(raw, "demo"), out, folder=Path(), workers=workers, embed_audio=embed_audio)

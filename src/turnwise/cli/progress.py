@@ -1,0 +1,78 @@
+"""How a run goes on, for people: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+EVERY = 5.0  # seconds between plain lines
+
+
+class Bars:
+    """A watcher of a run; use it as a context."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.faults = 0
+        self._turns = self._turns_done = self._made = 0
+        self._started = self._said = time.monotonic()
+        self._progress: Progress | None = None
+        self._bar: TaskID | None = None
+
+    def __enter__(self) -> Bars:
+        if self.console.is_terminal:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("turns"),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=False,
+            )
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        elif kind is None:
+            self._line()
+
+    def begin(self, conversations: int, turns: int) -> None:
+        self._turns = turns
+        if self._progress is not None:
+            self._bar = self._progress.add_task(f"{conversations} conversations", total=turns, rate="")
+        else:
+            self.console.print(f"{conversations} conversations, {turns} turns")
+
+    def conversation(self, turns: int, faults: int) -> None:
+        self._turns_done += turns
+        self.faults += faults
+        if self._progress is not None and self._bar is not None:
+            self._progress.update(self._bar, advance=turns)
+
+    def cell(self, kind: str, *, made: bool, fault: bool) -> None:
+        self._made += made
+        if self._progress is not None and self._bar is not None:
+            self._progress.update(self._bar, rate=self._rate())
+        elif self._progress is None and time.monotonic() - self._said >= EVERY:
+            self._line()
+
+    def _rate(self) -> str:
+        passed = max(time.monotonic() - self._started, 1e-3)
+        faults = f", {self.faults} at fault" if self.faults else ""
+        return f"{self._made / passed:.0f} cells/s{faults}"
+
+    def _line(self) -> None:
+        self._said = time.monotonic()
+        passed = self._said - self._started
+        left = ""
+        if 0 < self._turns_done < self._turns:
+            left = f", about {passed / self._turns_done * (self._turns - self._turns_done):.0f} s left"
+        self.console.print(f"{self._turns_done}/{self._turns} turns, {self._rate()}, {passed:.0f} s{left}")

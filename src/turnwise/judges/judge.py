@@ -1,0 +1,98 @@
+"""A judge: what it measures, in which unit, and how it decides on one turn.
+
+A judge sees an `Exchange`: the conversation up to and including the turn it judges, the agent's side as the study's one
+transcriber heard it. It never sees later turns. Its file is its instrument: code, lexicon and version together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+
+from turnwise.agents.agent import Timings
+from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.foundation.catalog import Catalog
+from turnwise.judges.verdict import Verdict
+from turnwise.speech.clip import Clip
+from turnwise.speech.clip_store import ClipStore
+
+
+class Criterion(msgspec.Struct, frozen=True):
+    """One number a judge gives per turn."""
+
+    name: str
+    unit: str  # "points of 100", "seconds", "word error rate", "MOS 1-5"
+    better: Literal["higher", "lower"]
+    low: float | None = None  # ends of the scale, None where there is none
+    high: float | None = None
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """One round as it took place."""
+
+    number: int  # from 1
+    user: Turn  # as written, with its annotations
+    user_clip: Clip | None
+    user_heard: str | None  # the study transcriber's words for the user's clip
+    agent: str  # the study transcriber's words for the agent's clip; the agent's own text where it has no voice
+    agent_text: str  # the agent's own text
+    agent_clip: Clip | None
+    timings: Timings = Timings()
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """A conversation up to the turn under judgement, which is the last of `rounds`."""
+
+    dialogue: str  # id
+    intent: str
+    opening: tuple[Turn, ...]  # agent turns written before the first user turn
+    rounds: tuple[Spoken, ...]
+    verdicts: Mapping[str, Verdict] = {}  # of the criteria this judge `needs`, on this turn
+
+    @property
+    def now(self) -> Spoken:
+        return self.rounds[-1]
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """What a judge may use when it opens: the clips of the run, and the written corpus as background."""
+
+    clips: ClipStore
+    background: tuple[Dialogue, ...] = ()
+
+
+class Sitting(Protocol):
+    """An opened judge."""
+
+    def decide(self, exchange: Exchange) -> Mapping[str, Verdict]:
+        """A verdict for every criterion of the judge, by criterion name."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Opener(Protocol):
+    def __call__(self, bench: Bench) -> Sitting: ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A judge that can be opened; building one costs nothing."""
+
+    version: int
+    criteria: tuple[Criterion, ...]
+    open: Opener
+    needs: tuple[str, ...] = ()  # criteria of other judges that must be decided first
+    background: bool = False  # whether the written corpus changes its verdicts
+    hears: bool = False  # whether it listens to clips (such judges run in worker processes even if quick)
+    examples: Sequence[tuple[Exchange, Mapping[str, Verdict]]] = ()
+    depends: tuple[tuple[str, str], ...] = ()  # versions of packages and data that shape the verdict
+
+    def identity(self) -> Mapping[str, str]:
+        return {"version": str(self.version), **dict(self.depends)}
+
+
+JUDGES = Catalog("judge", "turnwise.judges.bench", "turnwise.judges")

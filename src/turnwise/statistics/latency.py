@@ -1,0 +1,38 @@
+"""How long the agents took, per stage: percentiles over the turns on which the stage really ran."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from turnwise.study.results import Results
+
+STAGES = ("hear", "think", "speak", "first_audio")
+PERCENTILES = (50, 90, 95, 99)
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds; percentiles interpolate linearly between turns, so with few turns the high ones are near the slowest."""
+
+    arm: str
+    stage: str
+    n: int  # turns with a measured time
+    absent: int  # answered turns without one
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    slowest: float | None
+
+
+def latencies(results: Results) -> tuple[Latency, ...]:
+    """Arms in the order of the study, stages in the order they run."""
+    made = []
+    for arm in results.study.arms:
+        replies = [a.reply for c in results.conversations if c.arm == arm.name for a in c.rounds if a.reply is not None]
+        for stage in STAGES:
+            seconds = [s for reply in replies if (s := getattr(reply.timings, stage)) is not None]
+            places = [float(p) for p in np.percentile(seconds, PERCENTILES)] if seconds else [None] * len(PERCENTILES)
+            slowest = max(seconds) if seconds else None
+            made.append(Latency(arm.name, stage, len(seconds), len(replies) - len(seconds), *places, slowest))
+    return tuple(made)

@@ -1,0 +1,96 @@
+"""A study carried out in a folder: plan, lock, do what is missing, say what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+
+from turnwise.foundation.errors import TurnwiseError
+from turnwise.study.ledger import Ledger
+from turnwise.study.plan import Plan, make_plan
+from turnwise.study.pool import InProcess, Pool, Processes
+from turnwise.study.reader import read_results
+from turnwise.study.results import Results
+from turnwise.study.run_folder import RunFolder
+from turnwise.study.runner import Tally, Watcher, run
+from turnwise.study.study import Study
+from turnwise.study.worker import kit_of
+
+
+class Unwatched:
+    """A watcher that looks away."""
+
+    def begin(self, conversations: int, turns: int) -> None:
+        pass
+
+    def conversation(self, turns: int, faults: int) -> None:
+        pass
+
+    def cell(self, kind: str, *, made: bool, fault: bool) -> None:
+        pass
+
+
+class CarriedOut(msgspec.Struct, frozen=True):
+    """What carrying out a study came to."""
+
+    plan: str
+    tally: Tally
+    complete: bool  # every cell is done, without fault
+    already: bool  # it was complete before
+
+
+def carry_out(
+    study: Study, out: Path, *, folder: Path = Path(), workers: int | None = None, watcher: Watcher | None = None
+) -> CarriedOut:
+    """Do what is missing of a study in the run folder `out`.
+
+    `folder` is where the study's relative paths start. `workers` is the number of processes, all cores where not given, and 0 means
+    none: everything happens in this process.
+    """
+    plan = make_plan(study, folder)
+    place = RunFolder(out)
+    place.create()
+    with place.writing(), Ledger(place.ledger) as ledger:
+        created = ledger.add_plan(plan.fingerprint, plan.body)
+        if ledger.finished(plan.fingerprint):
+            return CarriedOut(plan.fingerprint, Tally(0, ledger.size(), 0), complete=True, already=True)
+        place.write_manifest(plan, created)
+        tally = _run(plan, ledger, place, os.cpu_count() or 1 if workers is None else workers, watcher or Unwatched())
+        if not tally.faults:
+            ledger.finish(plan.fingerprint)
+    return CarriedOut(plan.fingerprint, tally, complete=not tally.faults, already=False)
+
+
+def load_results(out: Path) -> Results:
+    """The results of a run folder, from its ledger alone."""
+    place = RunFolder(out)
+    with Ledger(place.ledger, write=False) as ledger:
+        return read_results(ledger, place.clips)
+
+
+def _run(plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher) -> Tally:
+    kit = kit_of(plan, place.clips)
+    pool: Pool = Processes(kit, workers) if workers else InProcess(kit)
+    try:
+        # Four conversations per worker keep every process busy while others wait for their turn's history.
+        return asyncio.run(run(plan, ledger, pool, watcher, together=max(4, 4 * workers)))
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        pool.close()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to show: one the user can act on before any other."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, TurnwiseError)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for inner in group.exceptions:
+        found += _leaves(inner) if isinstance(inner, BaseExceptionGroup) else [inner]
+    return found

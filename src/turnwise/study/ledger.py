@@ -1,0 +1,259 @@
+"""The ledger: one SQLite file that holds all that was ever done in a run, written cell by cell, never changed.
+
+Rows are only added. A cell that failed leaves a row with outcome `fault`; a later success adds another row, and the unique index makes a
+second success impossible. Write-ahead logging makes every commit survive `kill -9` of this process. One process writes:
+the run folder's lock sees to that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from turnwise.foundation.errors import StorageError
+from turnwise.foundation.fingerprint import digest, fingerprint
+from turnwise.judges.verdict import Fault
+from turnwise.study.cell import PAYLOADS, Cell, Kind, Made, Payload
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _m0001_first_tables(db: sqlite3.Connection) -> None:
+    db.execute(
+        """CREATE TABLE cell (
+             seq INTEGER PRIMARY KEY,
+             key TEXT NOT NULL,       -- fingerprint of kind and inputs
+             kind TEXT NOT NULL,
+             inputs TEXT NOT NULL,    -- JSON list, from which the key can be derived again
+             outcome TEXT NOT NULL CHECK (outcome IN ('done', 'fault')),
+             payload TEXT NOT NULL,   -- JSON
+             digest TEXT NOT NULL     -- fingerprint of the payload's bytes
+           )"""
+    )
+    db.execute("CREATE UNIQUE INDEX cell_done ON cell (key) WHERE outcome = 'done'")
+    db.execute(
+        """CREATE TABLE plan (
+             seq INTEGER PRIMARY KEY,
+             fingerprint TEXT NOT NULL,
+             created TEXT NOT NULL,   -- ISO 8601, UTC
+             body TEXT NOT NULL       -- JSON
+           )"""
+    )
+    db.execute(
+        """CREATE TABLE finished (
+             seq INTEGER PRIMARY KEY,
+             plan TEXT NOT NULL,      -- fingerprint of a plan of which every cell was done, without fault
+             cells INTEGER NOT NULL   -- the newest cell at that moment
+           )"""
+    )
+
+
+# In order; each runs once per ledger. Add new ones at the end, never change an old one.
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m0001_first_tables,)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something wrong with a row, found by verification."""
+
+    seq: int
+    kind: str
+    wrong: str
+
+
+class Ledger:
+    """An open ledger."""
+
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        self.path = path
+        with self._clearly():
+            if write:
+                self._db = sqlite3.connect(path, isolation_level=None)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # Durable against a killed process; a power cut may lose the last moments but not the file.
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._migrate()
+            else:
+                if not path.exists():
+                    raise StorageError(f"{path} does not exist", "run the study first: turnwise run STUDY --out FOLDER")
+                self._db = _reader(path)
+                self._check_version()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ writing
+
+    def record(self, made: Iterable[Made]) -> None:
+        """Add the results of one call in one transaction."""
+        rows = []
+        for one in made:
+            payload = _encode(one.result).decode()
+            outcome = "fault" if isinstance(one.result, Fault) else "done"
+            inputs = _encode(one.cell.inputs).decode()
+            rows.append((one.cell.key, one.cell.kind, inputs, outcome, payload, digest(payload.encode())))
+        if not rows:
+            return
+        with self._transaction():
+            self._db.executemany(
+                # A second success of the same cell has the same inputs; the first one stays.
+                "INSERT OR IGNORE INTO cell (key, kind, inputs, outcome, payload, digest) VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def add_plan(self, name: str, body: bytes) -> str:
+        """Record a plan unless it is already the newest; returns when the plan was first made."""
+        newest = self.plan()
+        if newest is not None and newest[0] == name:
+            return newest[1]
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._transaction():
+            self._db.execute("INSERT INTO plan (fingerprint, created, body) VALUES (?, ?, ?)", (name, created, body.decode()))
+        return created
+
+    def finish(self, plan: str) -> None:
+        """Record that every cell of this plan is done."""
+        if not self.finished(plan):
+            with self._transaction():
+                self._db.execute("INSERT INTO finished (plan, cells) SELECT ?, COALESCE(MAX(seq), 0) FROM cell", (plan,))
+
+    # ------------------------------------------------------------------ reading
+
+    def plan(self) -> tuple[str, str, bytes] | None:
+        """Fingerprint, date and body of the newest plan."""
+        with self._clearly():
+            row = self._db.execute("SELECT fingerprint, created, body FROM plan ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if row is None else (row[0], row[1], row[2].encode())
+
+    def finished(self, plan: str) -> bool:
+        """Whether every cell of this plan was done, and none of the rows that made it so is gone."""
+        with self._clearly():
+            row = self._db.execute(
+                "SELECT cells <= (SELECT COALESCE(MAX(seq), 0) FROM cell) FROM finished WHERE plan = ? LIMIT 1", (plan,)
+            ).fetchone()
+        return bool(row and row[0])
+
+    def done(self) -> dict[str, tuple[str, bytes]]:
+        """Kind and payload of every finished cell, by key."""
+        with self._clearly():
+            rows = self._db.execute("SELECT key, kind, CAST(payload AS BLOB) FROM cell WHERE outcome = 'done'")
+            return {key: (kind, payload) for key, kind, payload in rows}
+
+    def find(self, cell: Cell) -> Payload | None:
+        """The result of one cell, if it is done."""
+        with self._clearly():
+            row = self._db.execute("SELECT payload FROM cell WHERE key = ? AND outcome = 'done'", (cell.key,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=PAYLOADS[cell.kind])
+
+    def faults(self) -> dict[str, Fault]:
+        """The newest fault of every cell that has not been done since, by key."""
+        with self._clearly():
+            rows = self._db.execute(
+                """SELECT key, payload FROM cell AS c WHERE outcome = 'fault'
+                   AND NOT EXISTS (SELECT 1 FROM cell AS d WHERE d.key = c.key AND d.outcome = 'done') ORDER BY seq"""
+            )
+            return {key: msgspec.json.decode(payload, type=Fault) for key, payload in rows}
+
+    def size(self) -> int:
+        with self._clearly():
+            return int(self._db.execute("SELECT COUNT(*) FROM cell").fetchone()[0])
+
+    def verify(self) -> Iterator[tuple[int, Finding | Payload | None]]:
+        """Derive every row's fingerprints again: per row its number and what is wrong, or its payload, or None for a fault."""
+        with self._clearly():
+            for (sound,) in self._db.execute("PRAGMA integrity_check"):
+                if sound != "ok":
+                    yield 0, Finding(0, "file", f"the SQLite file is damaged: {sound}")
+            for seq, key, kind, inputs, outcome, payload, named in self._db.execute(
+                "SELECT seq, key, kind, inputs, outcome, payload, digest FROM cell ORDER BY seq"
+            ):
+                yield seq, _examine(seq, key, kind, inputs, outcome, payload, named)
+
+    # ------------------------------------------------------------------ within
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            self._db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
+            self._check_version()
+            applied = {name for (name,) in self._db.execute("SELECT name FROM migration")}
+            for step in MIGRATIONS:
+                if step.__name__ not in applied:
+                    step(self._db)
+                    self._db.execute("INSERT INTO migration VALUES (?)", (step.__name__,))
+
+    def _check_version(self) -> None:
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "migration" not in tables:
+            raise StorageError(f"{self.path} is a database, but not a ledger of turnwise")
+        known = {step.__name__ for step in MIGRATIONS}
+        rows = self._db.execute("SELECT name FROM migration").fetchall() if tables else []
+        newer = sorted(name for (name,) in rows if name not in known)
+        if newer:
+            raise StorageError(
+                f"{self.path} was written by a newer turnwise (it has {newer[0]})", "update with: pip install -U turnwise"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._clearly():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _clearly(self) -> Iterator[None]:
+        """SQLite's errors as sentences."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "full" in text or "disk I/O" in text:
+                raise StorageError(f"{self.path}: the disk is full or cannot be written ({text})", "make room, then run again") from error
+            if "readonly" in text or "unable to open" in text:
+                raise StorageError(f"{self.path} cannot be written ({text})", "check the folder's permissions") from error
+            if "locked" in text:
+                raise StorageError(f"{self.path} is in use by another process") from error
+            raise StorageError(f"{self.path}: {text}") from error
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"{self.path} is not a usable ledger ({error})", "restore it from a copy, or start a new run folder") from error
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """Open for reading; on a read-only medium the file is read as it stands."""
+    try:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    return db
+
+
+def _examine(seq: int, key: str, kind: Kind, inputs: str, outcome: str, payload: str, named: str) -> Finding | Payload | None:
+    if digest(payload.encode()) != named:
+        return Finding(seq, kind, "the payload is not the one that was recorded")
+    if kind not in PAYLOADS:
+        return Finding(seq, kind, "unknown kind of cell")
+    try:
+        if fingerprint(kind, *msgspec.json.decode(inputs)) != key:
+            return Finding(seq, kind, "the inputs do not give this key")
+        if outcome == "fault":
+            msgspec.json.decode(payload, type=Fault)
+            return None
+        return msgspec.json.decode(payload, type=PAYLOADS[kind])
+    except (msgspec.MsgspecError, TypeError) as error:
+        return Finding(seq, kind, f"unreadable: {error}")

@@ -1,0 +1,211 @@
+"""A plan: a study with its dialogues drawn and everything that will act in it named by fingerprint.
+
+A plan is all that is needed to say which cells a run consists of. It is recorded in the ledger before any work, so tables and
+pages can be rebuilt from the ledger alone, by whatever version of the code, long after the corpus file is gone.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import turnwise
+from turnwise.agents.agent import AGENTS
+from turnwise.dialogues.corpus import CORPORA, Corpus, Reading
+from turnwise.dialogues.dialogue import Dialogue
+from turnwise.dialogues.sampling import sample
+from turnwise.foundation.errors import InputError
+from turnwise.foundation.fingerprint import canonical, digest, fingerprint
+from turnwise.judges.judge import JUDGES, Criterion, Judge
+from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
+from turnwise.speech.perturbation import PERTURBATIONS
+from turnwise.study.study import Arm, Choice, Selection, Study
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ArmPlan(msgspec.Struct, frozen=True):
+    """What is known of an arm's agent without opening it."""
+
+    identity: str
+    speaks: bool
+    adapts: bool  # the text of the domain changes its ears
+    reads_corpus: bool  # it is given the written corpus
+
+
+class JudgePlan(msgspec.Struct, frozen=True):
+    """What is known of a judge without opening it."""
+
+    name: str
+    options: dict[str, Any]
+    identity: str
+    criteria: tuple[Criterion, ...]
+    needs: tuple[str, ...]  # names of judges
+    background: bool
+
+
+class Plan(msgspec.Struct, frozen=True, dict=True):
+    """A study ready to run."""
+
+    study: Study
+    tool: str
+    corpus_digest: str
+    dialogues: tuple[Dialogue, ...]  # those that are played
+    background: tuple[Dialogue, ...]  # the whole corpus they were drawn from
+    phrases: tuple[str, ...]  # of the agents' domain, for engines that adapt
+    voice: str
+    transcriber: str
+    transcriber_adapts: bool
+    perturbations: dict[str, str]  # identity by canonical choice
+    arms: dict[str, ArmPlan]
+    judges: tuple[JudgePlan, ...]  # each after those it needs
+    notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def body(self) -> bytes:
+        return _encode(self)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        return digest(self.body)
+
+    @functools.cached_property
+    def background_digest(self) -> str:
+        return digest(_encode(self.background))
+
+    @functools.cached_property
+    def material(self) -> Material:
+        passages = [Passage("", phrase) for phrase in self.phrases]
+        passages += [Passage(d.id, turn.text) for d in self.background for turn in d.turns]
+        return Material(tuple(passages), digest(_encode(passages)))
+
+    def perturbation_identity(self, choices: tuple[Choice, ...]) -> str:
+        return fingerprint(*(self.perturbations[_choice_key(choice)] for choice in choices))
+
+
+def load_plan(body: bytes) -> Plan:
+    """A plan as recorded."""
+    return msgspec.json.decode(body, type=Plan)
+
+
+def make_plan(study: Study, folder: Path) -> Plan:
+    """Draw the dialogues and name everything that acts; `folder` is where the study's relative paths start."""
+    reading = read_corpus(study.corpus, folder)
+    dialogues = draw(study, reading)
+    arms = {arm.name: _arm_plan(arm) for arm in study.arms}
+    transcriber = RECOGNIZERS.build(study.transcriber.name, study.transcriber.options)
+    choices = [*study.user.perturb, *(choice for arm in study.arms for choice in arm.perturb or ())]
+    notes = []
+    if reading.irregularities:
+        notes.append(f"{len(reading.irregularities)} irregularities in the corpus file: see turnwise corpus validate")
+    if transcriber.adapts:
+        notes.append(
+            f"the transcriber {study.transcriber.name!r} uses a language model of the corpus, the dialogue being heard left out;"
+            " its word error rate is in the table"
+        )
+    return Plan(
+        study=study,
+        tool=turnwise.__version__,
+        corpus_digest=reading.digest,
+        dialogues=dialogues,
+        background=reading.dialogues,
+        phrases=_phrases(study),
+        voice=SYNTHESIZERS.identity(study.user.engine, study.user.options),
+        transcriber=RECOGNIZERS.identity(study.transcriber.name, study.transcriber.options),
+        transcriber_adapts=bool(transcriber.adapts),
+        perturbations={_choice_key(c): PERTURBATIONS.identity(c.name, c.options) for c in choices},
+        arms=arms,
+        judges=_judge_plans(study.judges),
+        notes=tuple(notes),
+    )
+
+
+def read_corpus(selection: Selection, folder: Path) -> Reading:
+    """The corpus a study names."""
+    corpus: Corpus = CORPORA.build(selection.format)
+    reading = corpus.read(None if selection.path is None else folder / selection.path)
+    if not reading.dialogues:
+        raise InputError(f"the corpus {selection.path or selection.format} holds no usable dialogue")
+    return reading
+
+
+def draw(study: Study, reading: Reading) -> tuple[Dialogue, ...]:
+    """The dialogues that are played."""
+    chosen = study.corpus
+    if chosen.ids:
+        by_id = {d.id: d for d in reading.dialogues}
+        missing = [i for i in chosen.ids if i not in by_id]
+        if missing:
+            raise InputError(f"corpus.ids: no dialogue is called {missing[0]!r}", "turnwise corpus stats FILE lists what is there")
+        return tuple(by_id[i] for i in chosen.ids)
+    spoken = tuple(d for d in reading.dialogues if d.rounds())
+    if chosen.n is None:
+        return spoken
+    return sample(spoken, chosen.n, by=chosen.by, seed=study.seed if chosen.seed is None else chosen.seed)
+
+
+def versions() -> dict[str, str]:
+    """What a manifest says of the machine: nothing that identifies it."""
+    return {"turnwise": turnwise.__version__, "python": platform.python_version(), "system": platform.system()}
+
+
+def _choice_key(choice: Choice) -> str:
+    return canonical([choice.name, choice.options])
+
+
+def _arm_plan(arm: Arm) -> ArmPlan:
+    agent = AGENTS.build(arm.agent, arm.options)
+    return ArmPlan(
+        identity=AGENTS.identity(arm.agent, arm.options),
+        speaks=bool(agent.speaks),
+        adapts=bool(getattr(agent, "adapts", False)),
+        reads_corpus=bool(getattr(agent, "reads_corpus", False)),
+    )
+
+
+def _phrases(study: Study) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for arm in study.arms:
+        agent = AGENTS.build(arm.agent, arm.options)
+        if hasattr(agent, "phrases"):
+            found.update(dict.fromkeys(agent.phrases()))
+    return tuple(sorted(found))
+
+
+def _judge_plans(choices: tuple[Choice, ...]) -> tuple[JudgePlan, ...]:
+    """Every judge after those whose criteria it needs."""
+    built: dict[str, tuple[Choice, Judge]] = {}
+    owner: dict[str, str] = {}
+    for choice in choices:
+        name = choice.name if ":" in choice.name else choice.name.replace("-", "_")
+        if name in built:
+            raise InputError(f"judges: {name!r} is named twice")
+        judge: Judge = JUDGES.build(name, choice.options)
+        built[name] = (choice, judge)
+        for criterion in judge.criteria:
+            if criterion.name in owner:
+                raise InputError(f"judges: both {owner[criterion.name]!r} and {name!r} give {criterion.name!r}")
+            owner[criterion.name] = name
+    ordered: dict[str, JudgePlan] = {}
+
+    def place(name: str, path: tuple[str, ...]) -> None:
+        if name in ordered:
+            return
+        if name in path:
+            raise InputError(f"judges need each other in a circle: {' -> '.join((*path, name))}")
+        choice, judge = built[name]
+        for need in judge.needs:
+            if need not in owner:
+                raise InputError(f"judges: {name!r} needs the criterion {need!r}", f"add the judge that gives it: {need}")
+            place(owner[need], (*path, name))
+        needed = tuple(dict.fromkeys(owner[need] for need in judge.needs))
+        identity = JUDGES.identity(name, choice.options)
+        ordered[name] = JudgePlan(name, choice.options, identity, judge.criteria, needed, judge.background)
+
+    for name in built:
+        place(name, ())
+    return tuple(ordered.values())

@@ -1,0 +1,108 @@
+"""Results read from a ledger: the same walk as the run's, with ports that only look up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from turnwise.foundation.errors import StorageError
+from turnwise.judges.verdict import Fault
+from turnwise.study.cell import PAYLOADS, Cell, Kind, Payload, Ruling
+from turnwise.study.conversation import Rulings, converse
+from turnwise.study.ledger import Ledger
+from turnwise.study.plan import Plan, load_plan
+from turnwise.study.results import Conversation, Instrument, Results
+from turnwise.study.task import Rule, Task
+
+PENDING = Fault("pending", "not done yet: run the study again")
+
+
+def read_results(ledger: Ledger, clips: Path) -> Results:
+    """The newest plan of a ledger with everything that has been done of it."""
+    newest = ledger.plan()
+    if newest is None:
+        raise StorageError(f"{ledger.path} holds no plan", "run the study first: turnwise run STUDY --out FOLDER")
+    name, created, body = newest
+    plan = load_plan(body)
+    conversations, _ = walk(plan, ledger)
+    return Results(
+        study=plan.study,
+        plan=name,
+        created=created,
+        tool=plan.tool,
+        corpus_digest=plan.corpus_digest,
+        corpus_size=len(plan.background),
+        notes=plan.notes,
+        instruments=tuple(Instrument(c, judge.name, judge.identity) for judge in plan.judges for c in judge.criteria),
+        conversations=tuple(conversations),
+        clips=clips,
+    )
+
+
+class LookUp:
+    """Ports without hands."""
+
+    def __init__(self, done: Mapping[str, tuple[str, bytes]], faults: Mapping[str, Fault]) -> None:
+        self.done = done
+        self.faults = faults
+        self.used: set[str] = set()
+        self._decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in PAYLOADS.items()}
+        self._keep: dict[str, Payload] = {}  # user clips and their transcripts, which every arm asks for
+
+    def find(self, cell: Cell) -> Payload | None:
+        key = cell.key
+        self.used.add(key)
+        if key in self._keep:
+            return self._keep[key]
+        row = self.done.get(key)
+        if row is None:
+            return None
+        found = self._decoders[cell.kind].decode(row[1])
+        if cell.kind in _SHARED:
+            self._keep[key] = found
+        return found
+
+    async def make(self, cell: Cell, task: Task) -> Payload | Fault:
+        return self.find(cell) or self.faults.get(cell.key, PENDING)
+
+    async def rule(self, cells: Mapping[str, Cell], task: Rule) -> Rulings:
+        found: dict[str, Ruling | Fault] = {}
+        for name, cell in cells.items():
+            ruling = await self.make(cell, task)
+            assert isinstance(ruling, Ruling | Fault)
+            found[name] = ruling
+        return found
+
+    def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
+        return _Ready(_finish(work))
+
+
+_SHARED: frozenset[Kind] = frozenset({"user-clip", "user-transcript"})
+
+
+class _Ready(Awaitable[Rulings]):
+    def __init__(self, value: Rulings) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[None, None, Rulings]:
+        return self._value
+        yield  # makes this a generator
+
+
+def _finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Drive a coroutine that never waits to its end."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a look-up waited")
+
+
+def walk(plan: Plan, ledger: Ledger) -> tuple[list[Conversation], LookUp]:
+    """The plan's conversations and which cells they are made of."""
+    ports = LookUp(ledger.done(), ledger.faults())
+    made = [_finish(converse(plan, arm, dialogue, ports)) for arm in plan.study.arms for dialogue in plan.dialogues]
+    return made, ports

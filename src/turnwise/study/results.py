@@ -1,0 +1,62 @@
+"""What a run holds, read from its ledger: the only thing that statistics and reports see of an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from turnwise.agents.agent import Reply
+from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.judges.judge import Criterion
+from turnwise.judges.verdict import Fault, Outcome
+from turnwise.speech.clip import Clip
+from turnwise.study.study import Study
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """A criterion, the judge that gives it, and that judge's fingerprint."""
+
+    criterion: Criterion
+    judge: str
+    version: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """One round of one arm: what was said, what came back, and what every criterion says of it.
+
+    `outcomes` has one entry for every planned criterion; a criterion not yet decided is a `Fault("pending")`.
+    """
+
+    number: int  # from 1
+    user: Turn
+    user_clip: Clip | None
+    user_heard: str | None
+    reply: Reply | None  # None where the agent failed: see `fault`
+    fault: Fault | None
+    transcript: str | None  # None where there is nothing to transcribe or it failed
+    shown: tuple[str, ...]  # the past turns as sent, "user: ..." / "agent: ..." ("[audio]" where only sound was sent)
+    outcomes: dict[str, Outcome]  # by criterion name
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """One dialogue played to one arm."""
+
+    arm: str
+    dialogue: Dialogue
+    rounds: tuple[Answered, ...]
+
+
+class Results(msgspec.Struct, frozen=True):
+    """A run."""
+
+    study: Study
+    plan: str  # fingerprint of the plan the results belong to
+    created: str  # ISO 8601, UTC, of the plan
+    tool: str  # version of turnwise
+    corpus_digest: str
+    corpus_size: int  # dialogues in the file the sample was drawn from
+    notes: tuple[str, ...]  # what a reader must know, e.g. that the recogniser's language model was adapted
+    instruments: tuple[Instrument, ...]  # in the order of the study's judges
+    conversations: tuple[Conversation, ...]
+    clips: Path  # folder of the clip store

@@ -1,0 +1,61 @@
+"""The experiment as declared: corpus, user's voice, arms, transcriber, judges, seed. Plain frozen records, no behaviour."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from turnwise.agents.agent import Context
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A plug-in by name, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which dialogues are played."""
+
+    format: str = "demo"
+    path: str | None = None  # relative to the study file; None for the embedded corpus
+    n: int | None = None  # how many; None for all
+    by: Literal["intent"] | None = "intent"  # proportional by intent, or None for a plain draw
+    seed: int | None = None  # of the draw; the study's seed where not given
+    ids: tuple[str, ...] = ()  # exactly these, instead of a draw
+
+
+class UserVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the user's turns are spoken, and what is done to the sound."""
+
+    engine: str = "espeak"
+    options: dict[str, Any] = {}
+    perturb: tuple[Choice, ...] = ()  # in this order
+
+
+class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One agent under one condition."""
+
+    name: str
+    agent: str
+    options: dict[str, Any] = {}
+    context: Context = Context()
+    instructions: str = ""
+    perturb: tuple[Choice, ...] | None = None  # instead of the study's, for this arm's user audio
+    base: str = ""  # the arm this one was derived from
+
+
+class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A study with everything inherited resolved."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    corpus: Selection = Selection()
+    user: UserVoice = UserVoice()
+    transcriber: Choice = Choice("pocketsphinx")
+    judges: tuple[Choice, ...] = ()
+    seed: int = 1
+    on_fault: Literal["stop", "skip"] = "stop"  # after a fault the dialogue stops, or goes on without that reply
+    bar: dict[str, float] = {}  # criterion -> least acceptable mean of every arm; below it the command leaves with 1
