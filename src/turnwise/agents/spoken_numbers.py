@@ -60,7 +60,9 @@ def time_at(words: Sequence[str], place: int) -> tuple[str, int]:
         return f"{hour}:00", 2 if after[0] in ("oclock", "am", "pm") else 3
     if after[0] == "in" and after[1] == "the" and after[2] in _DAY_PARTS:
         return f"{hour}:00", 4
-    if after[0] in ("tonight", "at") and after[1] in ("night", "") and after[0] == "at":
+    if after[0] == "tonight":
+        return f"{hour}:00", 1
+    if after[0] == "at" and after[1] == "night":
         return f"{hour}:00", 3
     before = words[place - 1] if place else ""
     if before in _BEFORE_HOUR and after[0] not in _NOT_A_TIME and number_at(words, place)[1] == 1:

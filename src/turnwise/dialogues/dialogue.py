@@ -40,7 +40,7 @@ class Dialogue(msgspec.Struct, frozen=True, omit_defaults=True):
     intent: str = ""
     description: str = ""  # the intent in words
     source: str = ""
-    opening: int | None = None  # turns in the opening small talk, where the source names them: part of what precedes the transition
+    opening: int | None = None  # turns that the source calls its opening small talk, where it does; may end before the transition
 
     def rounds(self) -> tuple[Round, ...]:
         """One round per user turn, in order."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from turnwise.dialogues.corpus import Irregularity
 from turnwise.dialogues.dialogue import Dialogue
+from turnwise.dialogues.spoken_text import mended
 from turnwise.dialogues.validation import structural
 
 Remark = Callable[[int | None, str, str], None]  # position, kind, detail
@@ -50,6 +53,10 @@ class Sieve:
             dialogue = read(label, raw, remark)
             if all(turn.speaker == "agent" for turn in dialogue.turns):
                 raise Unusable("no-user-turn", "no turn is the user's")
+            try:
+                msgspec.json.encode(dialogue)
+            except UnicodeEncodeError:
+                raise Unusable("broken-character", "an id, an intent or a slot holds half of a surrogate pair") from None
             if label in self._seen:
                 first, same = self._seen[label]
                 what = "the same dialogue again" if dialogue == same else "another dialogue under the same id"
@@ -72,7 +79,10 @@ class Sieve:
             return str(value)
         if not isinstance(value, str) or not value.strip():
             raise Unusable("missing-id", f"{self.id_key} is absent, empty or not a text")
-        return value
+        clean, damaged = mended(value)
+        if damaged:
+            remark(None, "broken-character", f"{self.id_key}: {damaged}")
+        return clean
 
 
 def json_type(value: Any) -> str:

@@ -12,14 +12,16 @@ import re
 QUOTES = (('"', '"'), ("\u201c", "\u201d"), ('\\"', '\\"'))
 
 # What people are seen or heard to do; as a noun ("a long pause"), or as a verb in one of its forms ("softly laughing").
-MANNERS = frozenset(
-    "beam blink blush chuckle clap cough exhale frown gasp gesture giggle grin groan gulp hesitate inhale laugh mumble murmur nod "
-    "pause ponder scoff shrug sigh smile smirk sniff snort sob stammer stutter whisper wince wink yawn".split()
-)
-SOUNDS = MANNERS | {"laughter", "silence", "applause", "beat"}
+_MANNERS = """
+    beam blink blush chuckle clap cough exhale frown gasp gesture giggle grin groan gulp hesitate inhale laugh mumble murmur
+    nod pause ponder scoff shrug sigh smile smirk sniff snort sob stammer stutter whisper wince wink yawn
+"""
 # These also begin ordinary asides, "(types of tea)" or "(clear skies)", so they count between stars only.
-STARRED_MANNERS = frozenset("breathe clear cry glance hum lean listen look pat raise roll scratch take tilt tap think type wait".split())
-SUBJECTS = frozenset("he she they both the agent user customer speaker assistant".split())
+_STARRED = "breathe clear cry glance hum lean listen look pat raise roll scratch take tilt tap think type wait"
+MANNERS = frozenset(_MANNERS.split())
+STARRED_MANNERS = MANNERS | frozenset(_STARRED.split())
+SOUNDS = MANNERS | {"laughter", "silence", "applause", "beat"}
+SUBJECTS = frozenset({"he", "she", "they", "both", "the", "agent", "user", "customer", "speaker", "assistant"})
 LONGEST_DIRECTION = 6  # words; more than that in brackets is something to say
 
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]{1,80}?)(?<=\S)\1(?![\w*])")
@@ -84,7 +86,7 @@ def is_direction(inner: str, *, starred: bool = False) -> bool:
     if len(words) <= 3 and words[-1] in SOUNDS:
         return True
     verb = next((word for word in words if word not in SUBJECTS and not word.endswith("ly")), "")
-    return not _stems(verb).isdisjoint(MANNERS | STARRED_MANNERS if starred else MANNERS)
+    return not _stems(verb).isdisjoint(STARRED_MANNERS if starred else MANNERS)
 
 
 def _stems(word: str) -> set[str]:

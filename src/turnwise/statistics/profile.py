@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.estimate import Estimate, share
 from turnwise.statistics.grid import Grid
+from turnwise.statistics.table import SILENT
 
 MILD = 33.0  # severity up to which a failure is mild
 NONE = "none"
@@ -61,3 +62,12 @@ def profiles(
             shares.append(FailureShare(failure, severity[arm][failure], share(flags, bootstrap), int((chosen == k).sum())))
         made.append(Profile(arm, tuple(shares), int((chosen == -1).sum()), int((chosen >= -1).sum())))
     return tuple(made)
+
+
+def causes(grid: Grid, failures: tuple[str, ...], arm: str) -> NDArray[np.str_]:
+    """[dialogue, round]: the primary failure in a word, "none", "silent", or "unknown" where a severity is missing."""
+    a = grid.arms.index(arm)
+    chosen = primary(grid.values[a, [grid.criteria.index(f) for f in failures]])
+    names = np.array([*failures, "unknown", NONE])  # -2 and -1 count from the end
+    silent = (grid.status[a] == SILENT).any(axis=0)
+    return np.where(silent, "silent", names[chosen])

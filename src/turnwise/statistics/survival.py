@@ -8,6 +8,7 @@ knows how it would have gone on. A round on which the judge abstains neither los
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Literal
 
@@ -125,11 +126,11 @@ def survive(
     better: Literal["higher", "lower"],
     threshold: float,
     horizon: int,
-    causes: dict[str, list[list[str]]],
+    causes: Mapping[str, NDArray[np.str_]],
     seed: int,
     flips: int = 9999,
 ) -> SurvivalStudy:
-    """Every arm's curve up to `horizon`, and the tests between them. `causes[arm][dialogue][round - 1]` names the failure."""
+    """Every arm's curve up to `horizon`, and the tests between them. `causes[arm][dialogue, round - 1]` names the failure."""
     watched = [watch(grid.of(arm, criterion), grid.status_of(arm, criterion), threshold, better) for arm in grid.arms]
     drawn = [_restricted_means(time, event, bootstrap, horizon) for time, event in watched]
     whole = [_restricted_mean(time, event, horizon) for time, event in watched]
@@ -142,7 +143,7 @@ def survive(
         first_lost = {grid.dialogues[d]: int(time[d]) for d in np.flatnonzero(event)}
         tally: dict[str, int] = {}
         for d in np.flatnonzero(event):
-            cause = causes[arm][d][time[d] - 1]
+            cause = str(causes[arm][d, time[d] - 1])
             tally[cause] = tally.get(cause, 0) + 1
         arms.append(
             Survival(

@@ -183,8 +183,8 @@ class Ledger:
 
     def _migrate(self) -> None:
         with self._transaction():
-            self._db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
             self._check_version()
+            self._db.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
             applied = {name for (name,) in self._db.execute("SELECT name FROM migration")}
             for step in MIGRATIONS:
                 if step.__name__ not in applied:

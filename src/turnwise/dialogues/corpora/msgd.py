@@ -89,7 +89,7 @@ def spoken(raw: str) -> Line:
     found: dict[str, str] = {"broken-character": damaged} if damaged else {}
     inner = unquoted(text)
     if inner != text.strip():
-        found["quoted-turn"] = "the whole turn stands in quotation marks, which were taken off"
+        found["quoted-turn"] = "the turn and its speaker stand in quotation marks, which were taken off"
     text = inner
     speaker: Speaker | None = None
     if known := _PREFIX.match(text):
@@ -132,7 +132,7 @@ def _dialogue(name: str, raw: dict[str, Any], remark: Remark) -> Dialogue:
     if not isinstance(source, str):
         remark(None, "wrong-type", f"source: expected a text, found {json_type(source)}; passed over")
         source = ""
-    for key in raw.keys() - KEYS:
+    for key in sorted(raw.keys() - KEYS):
         remark(None, "unknown-field", f"the key {key!r} was passed over")
     phased = tuple(Turn(turn.speaker, turn.text, phase) for turn, phase in zip(turns, _phases(turns, position), strict=True))
     return Dialogue(name, phased, intent, description, source, opening)

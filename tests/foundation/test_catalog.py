@@ -1,0 +1,86 @@
+"""Plug-ins are found by their files, listed without importing them, and refused precisely."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from turnwise.foundation.catalog import Catalog, check_options
+from turnwise.foundation.errors import InputError
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "brief.py").write_text(
+        '"""Counts words.\n\nNothing else."""\n\nclass Brief:\n    def __init__(self, most): self.most = most\n\n'
+        "def judge(most=5):\n    return Brief(most)\n"
+    )
+    (folder / "broken.py").write_text('"""Explodes when imported."""\nraise RuntimeError\ndef judge():\n    return 1\n')
+    (folder / "lexicon.py").write_text('"""No plug-in: it has no factory."""\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    return Catalog("judge", "shelf", "turnwise.nothing")
+
+
+def test_listing_reads_and_never_imports(shelf: Catalog) -> None:
+    cards = shelf.cards()
+    assert list(cards) == ["brief", "broken"]
+    assert cards["brief"].summary == "Counts words."
+    assert "Nothing else." in cards["brief"].text
+    assert not {"shelf.brief", "shelf.broken"} & set(sys.modules)
+
+
+def test_build_takes_options_and_refuses_others(shelf: Catalog) -> None:
+    assert shelf.build("brief", {"most": 7}).most == 7
+    with pytest.raises(InputError, match="no option 'mots'") as caught:
+        shelf.build("brief", {"mots": 7})
+    assert caught.value.hint == "did you mean 'most'?"
+
+
+def test_unknown_name_gives_the_nearest(shelf: Catalog) -> None:
+    with pytest.raises(InputError, match="no judge is called 'breif'") as caught:
+        shelf.card("breif")
+    assert caught.value.hint == "did you mean 'brief'?"
+
+
+def test_dotted_path_needs_no_registration(shelf: Catalog) -> None:
+    assert shelf.build("shelf.brief:judge", {"most": 2}).most == 2
+    with pytest.raises(InputError, match="no module is called 'nowhere.at.all'"):
+        shelf.build("nowhere.at.all:judge")
+    with pytest.raises(InputError, match="has no 'jury'"):
+        shelf.build("shelf.brief:jury")
+
+
+def test_identity_follows_code_and_options(shelf: Catalog) -> None:
+    plain = shelf.identity("brief")
+    assert plain == shelf.identity("brief", {})
+    assert plain != shelf.identity("brief", {"most": 6})
+    file = shelf.card("brief").path
+    file.write_text(file.read_text() + "# a remark\n")
+    assert shelf.identity("brief") == plain
+    file.write_text(file.read_text() + "LIMIT = 3\n")
+    assert shelf.identity("brief") != plain
+
+
+def test_required_options_are_named() -> None:
+    def factory(path: str) -> str:
+        return path
+
+    with pytest.raises(InputError, match="needs the option 'path'"):
+        check_options(factory, {}, "thing")
+
+
+@pytest.mark.parametrize("kind", ["agents", "judges", "corpora", "engines", "perturbations", "estimators"])
+def test_lists_are_the_same_in_every_process(kind: str) -> None:
+    code = f"import sys; sys.argv = ['turnwise', 'list', '{kind}']; from turnwise.cli.main import main; main()"
+    texts = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
+    assert len(texts.pop().splitlines()) > 1
