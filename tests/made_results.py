@@ -1,7 +1,7 @@
 """Synthetic results with known properties, for the tests of statistics and of reports.
 
-Every score is the arm's level plus its tilt per round plus a dialogue's and a turn's own noise, clipped to the scale; which cells are
-faults, abstentions or silences is drawn separately, so that changing their shares changes no score.
+Every score is the arm's level plus its tilt per round plus a dialogue's and a turn's own noise, clipped to the scale; which
+cells are faults, abstentions or silences is drawn separately, so that changing their shares changes no score.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def made_results(
                     else:
                         outcomes[name] = Score(values[name], f"{name} of round {r}")
                 first = float(0.4 + 0.3 * drawn[1])
-                timings = Timings() if silent else Timings(hear=0.3 * first, think=0.1 * first, speak=0.6 * first, first_audio=first)
+                timings = (
+                    Timings() if silent else Timings(hear=0.3 * first, think=0.1 * first, speak=0.6 * first, first_audio=first)
+                )
                 said = "" if silent else text or f"Reply {r} of {arm}, noted for round {r}."
                 answered.append(
                     Answered(
@@ -98,7 +100,9 @@ def made_results(
                 )
             conversations.append(Conversation(arm, dialogue, tuple(answered)))
     bases = {"frame-last-turn": "frame"} if bases is None else bases
-    study = Study("made", tuple(Arm(a, a.split("-")[0], base=bases.get(a, "") if bases.get(a) in arms else "") for a in arms), seed=seed)
+    study = Study(
+        "made", tuple(Arm(a, a.split("-")[0], base=bases.get(a, "") if bases.get(a) in arms else "") for a in arms), seed=seed
+    )
     return Results(
         study=study,
         plan="b2:plan",
@@ -152,7 +156,16 @@ def judged_results(judging: Judging, arms: Sequence[str] = ("a",), lengths: Sequ
             )
     study = Study("judged", tuple(Arm(name, "echo") for name in arms), seed=seed)
     return Results(
-        study, "b2:plan", "2026-01-01T00:00:00Z", "0.1.0", "b2:corpus", len(lengths), (), (instrument,), tuple(conversations), Path("clips")
+        study,
+        "b2:plan",
+        "2026-01-01T00:00:00Z",
+        "0.1.0",
+        "b2:corpus",
+        len(lengths),
+        (),
+        (instrument,),
+        tuple(conversations),
+        Path("clips"),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.catalog import Catalog
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
@@ -66,10 +67,11 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What an agent may use when it opens: the clips of the run, the text of the domain, the corpus it must not quote from itself."""
+    """What an agent may use when it opens: the clips of the run, the text of the domain, and the written corpus if it declares `reads_corpus`."""
 
     clips: ClipStore
     material: Material
+    corpus: tuple[Dialogue, ...] = ()
     device: str = "cpu"
 
 

@@ -39,16 +39,22 @@ _VOWEL = 0.5  # cost of a vowel too many or too few
 _CONSONANT = 1.0
 
 
-@lru_cache(maxsize=20_000)
 def sounds(phrase: str) -> str:
     """A rough row of sounds, one character each, word boundaries gone."""
     row = ""
-    for word in phrase.lower().replace("'", "").split():
-        for pattern, sound in _RULES:
-            word = pattern.sub(sound, word)
-        row += word
-    row = re.sub(r"V+", "V", row)
-    return re.sub(r"([a-zA-Z])\1", r"\1", row)
+    for word in phrase.split():
+        for sound in _word(word):
+            if not row.endswith(sound):
+                row += sound
+    return row
+
+
+@lru_cache(maxsize=20_000)
+def _word(word: str) -> str:
+    word = word.lower().replace("'", "")
+    for pattern, sound in _RULES:
+        word = pattern.sub(sound, word)
+    return word
 
 
 @lru_cache(maxsize=100_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def convert(file: Path | None, name: str | None, target: str, out: Path, force: 
 @_file
 @_format
 @click.option("--n", type=int, required=True, help="How many dialogues to draw.")
-@click.option("--by", type=click.Choice(["intent", "none"]), default="intent", show_default=True, help="Whose proportions to keep.")
+@click.option("--by", type=click.Choice(["intent", "none"]), default="intent", help="Whose proportions to keep (intent).")
 @click.option("--seed", type=int, required=True, help="The same seed draws the same dialogues.")
 @click.option("--to", "target", metavar="NAME", help="Write another format than FILE's.")
 @_out
@@ -138,7 +139,12 @@ def sample_command(
     lost = _lost(drawn, read_back.dialogues)
     counts = corpus_statistics(drawn).intents
     record = {
-        "source": {"format": name, "file": file.name if file else None, "digest": reading.digest, "dialogues": len(reading.dialogues)},
+        "source": {
+            "format": name,
+            "file": file.name if file else None,
+            "digest": reading.digest,
+            "dialogues": len(reading.dialogues),
+        },
         "draw": {"n": n, "by": by, "seed": seed},
         "sample": {"format": target, "file": out.name, "digest": read_back.digest},
         "intents": {each.intent: each.count for each in counts},
@@ -223,7 +229,8 @@ def _print_statistics(found: CorpusStatistics, console: Console) -> None:
             table.add_row(label, "not marked")
         else:
             sample_sd = "undefined" if each.sd_sample is None else f"{each.sd_sample:.2f}"
-            table.add_row(label, f"{each.mean:.2f}", f"{each.sd_population:.2f}", sample_sd, str(each.min), str(each.max), str(each.n))
+            ends = (str(each.min), str(each.max), str(each.n))
+            table.add_row(label, f"{each.mean:.2f}", f"{each.sd_population:.2f}", sample_sd, *ends)
     table.add_row("user turns unanswered", str(found.unanswered))
     table.add_row("facts stated", str(found.facts))
     table.add_row("slots asked for", str(found.asked))
@@ -274,7 +281,7 @@ def _cell(text: str) -> Text:
 
 def _shown(text: str) -> str:
     """Text from a file, with what a terminal would obey instead of show written out."""
-    encoding = getattr(click.get_text_stream("stdout"), "encoding", None) or "utf-8"
+    encoding = sys.stdout.encoding or "utf-8"
     plain = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
     return plain.encode(encoding, "backslashreplace").decode(encoding)
 

@@ -59,7 +59,7 @@ def read_text(path: Path) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         offset = error.start + (3 if odd else 0)
-        line, column = place(data[:offset].decode("utf-8", "replace"))
+        line, column = place(data[:offset].decode("utf-8-sig", "replace"))
         raise InputError(
             f"{path}: not UTF-8 at line {line}, column {column} (byte 0x{data[offset]:02x})", "save the file as UTF-8"
         ) from None

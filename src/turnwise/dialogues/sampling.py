@@ -1,10 +1,10 @@
 """A draw from a corpus that keeps its proportions.
 
-Each intent gets its share of `n` by largest remainder (ties: the intent with more dialogues, then the name that sorts first); where
-an intent has fewer dialogues than its share, the rest is shared out again among the others. Within an intent the dialogues are
-ranked by a number drawn from the seed, the intent and the id alone, and the lowest are taken. So the ids drawn depend on the
-seed and on which dialogues there are, but neither on their order in the file nor on any generator's version. The sample keeps
-the order of the corpus.
+Each intent gets its share of `n` by largest remainder (ties: the intent with more dialogues, then the name that sorts first);
+where an intent has fewer dialogues than its share, the rest is shared out again among the others. Within an intent the
+dialogues are ranked by a number drawn from the seed, the intent and the id alone, and the lowest are taken. So the ids drawn
+depend on the seed and on which dialogues there are, but neither on their order in the file nor on any generator's version.
+The sample keeps the order of the corpus.
 """
 
 from __future__ import annotations

@@ -77,9 +77,9 @@ class Sieve:
         if isinstance(value, int) and not isinstance(value, bool):
             remark(None, "wrong-type", f"{self.id_key}: expected a text, found the number {value}; its digits are used")
             return str(value)
-        if not isinstance(value, str) or not value.strip():
+        clean, damaged = mended(value) if isinstance(value, str) else ("", "")
+        if not clean.strip():
             raise Unusable("missing-id", f"{self.id_key} is absent, empty or not a text")
-        clean, damaged = mended(value)
         if damaged:
             remark(None, "broken-character", f"{self.id_key}: {damaged}")
         return clean

@@ -83,12 +83,11 @@ class Asking:
         """For each slot how surely these words ask for it, about 0 to 1, learned without one dialogue."""
         if not self.slots or not words:
             return {}
-        weights = self._ridge.without(without)
         best = np.zeros(len(self.slots), np.float32)
         for part in _windows(words):
             places = self._columns.of(grams(part))
             if places:
-                np.maximum(best, weights[places].sum(axis=0) / np.sqrt(len(places)), out=best)
+                np.maximum(best, self._ridge.at(places, without) / np.sqrt(len(places)), out=best)
         return {slot: float(best[i]) for i, slot in enumerate(self.slots)}
 
 

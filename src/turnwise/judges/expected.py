@@ -18,6 +18,8 @@ from turnwise.judges.scene import Scene
 from turnwise.judges.wording import grams, numeric
 
 PENALTY = 1.0
+MOST = 400  # other places that a reply is tried at; more change its standing by less than the wording does
+LEAST = 8  # fewer say nothing about what is usual
 Row = NDArray[np.float32]
 
 
@@ -55,11 +57,10 @@ class Expected:
         self._weigh = self._rarity(y)
         y = _unit(y * self._weigh)
         self._mean = y.mean(axis=0)
-        self._x = x
         self._ridge = Ridge(x, y - self._mean, [s.dialogue for s in scenes], PENALTY)
         self._owner = np.array([s.dialogue for s in scenes])
         self._intent = np.array([s.intent for s in scenes])
-        self._all: tuple[str, Row] = ("", np.zeros((0, 0), np.float32))
+        self._kept: tuple[tuple[str, str], Row] = (("", ""), np.zeros((0, 0), np.float32))
 
     @staticmethod
     def _rarity(y: Row) -> Row:
@@ -75,23 +76,23 @@ class Expected:
         y = np.zeros(len(self._out.names), np.float32)
         y[words] = 1
         y = _unit((y * self._weigh)[None])[0]
-        weights = self._ridge.without(scene.dialogue)
-        here = self._in.of(place_features(scene))
-        expected = weights[here].sum(axis=0)
+        expected = self._ridge.at(self._in.of(place_features(scene)), scene.dialogue)
         length = float(np.linalg.norm(expected)) or 1.0
         fit = float(expected @ y) / length
-        others = self._others(scene, weights)
-        if len(others) < 8:
+        others = self._others(scene)
+        if len(others) < LEAST:
             return None
         elsewhere = others @ y
         return (fit - float(elsewhere.mean())) / (float(elsewhere.std()) + 0.02)
 
-    def _others(self, scene: Scene, weights: Row) -> Row:
+    def _others(self, scene: Scene) -> Row:
         """What the other places of the intent expect, the judged dialogue left out."""
-        if self._all[0] != scene.dialogue:
-            chosen = (self._intent == scene.intent) & (self._owner != scene.dialogue)
-            self._all = (scene.dialogue, _unit(self._x[chosen] @ weights))
-        return self._all[1]
+        key = (scene.dialogue, scene.intent)
+        if self._kept[0] != key:
+            rows = np.flatnonzero((self._intent == scene.intent) & (self._owner != scene.dialogue))
+            rows = rows[:: max(1, -(-len(rows) // MOST))]
+            self._kept = (key, _unit(self._ridge.predictions(rows, scene.dialogue)))
+        return self._kept[1]
 
 
 def _unit(rows: Row) -> Row:

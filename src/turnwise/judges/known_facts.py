@@ -119,4 +119,4 @@ def _places(words: tuple[str, ...], mention: Mention) -> tuple[str, ...]:
     kind = family(mention.key)
     if kind == "word":
         return (f"{second} _ {after}", f"{second} _", f"_ {after}", kind)
-    return (f"{second} _ {after}", f"_ {after} {further}", f"{first} {second} _", f"_ {after}", f"{second} _", kind)
+    return (f"{second} _ {after}", f"_ {after} {further}", f"{first} {second} _", f"_ {after}", f"{second} _")

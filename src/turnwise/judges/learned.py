@@ -56,6 +56,15 @@ class Learned:
         return Subjects(self.dialogues)
 
     @cached_property
+    def slots(self) -> dict[str, frozenset[str]]:
+        """For each intent the slots that are stated or asked for in its dialogues."""
+        found: dict[str, set[str]] = {}
+        for dialogue in self.dialogues:
+            for turn in dialogue.turns:
+                found.setdefault(dialogue.intent, set()).update(turn.asks, (fact.slot for fact in turn.facts))
+        return {intent: frozenset(slots) for intent, slots in found.items()}
+
+    @cached_property
     def _dialogues_with(self) -> tuple[Counter[str], dict[str, frozenset[str]]]:
         of = {d.id: frozenset(w for t in d.turns for w in content(tokens(t.text))) for d in self.dialogues}
         return Counter(word for words in of.values() for word in words), of

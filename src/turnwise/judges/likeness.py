@@ -61,6 +61,7 @@ class Likeness:
         return sum(v * b[gram] for gram, v in a.items() if gram in b)
 
 
+@lru_cache(maxsize=1 << 17)
 def same_word(a: str, b: str) -> bool:
     """Whether two words are the same but for a misheard part: at least 60 % of their letter pairs in common (Dice)."""
     if a == b:

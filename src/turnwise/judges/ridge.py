@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +53,42 @@ class Ridge:
         gram[np.diag_indices_from(gram)] += penalty
         self._inverse: Matrix = np.linalg.inv(gram).astype(np.float32)
         self.weights: Matrix = self._inverse @ (x.T @ y)
-        self._kept: tuple[str, Matrix] = ("", self.weights)
+        self._kept: tuple[str, Matrix, Matrix] = ("", self.weights, self.weights)
 
     def without(self, owner: str) -> Matrix:
         """The weights as if this owner's rows had never been seen."""
-        if self._kept[0] != owner or owner not in self._rows:
-            self._kept = (owner, self._forget(self._rows[owner]) if owner in self._rows else self.weights)
-        return self._kept[1]
+        if owner not in self._rows:
+            return self.weights
+        left, right = self._correction(owner)
+        forgotten: Matrix = self.weights + left @ right
+        return forgotten
 
-    def _forget(self, rows: list[int]) -> Matrix:
-        x, y = self._x[rows], self._y[rows]
-        h = self._inverse @ x.T
-        rest = np.eye(len(rows), dtype=np.float32) - x @ h
-        forgotten: Matrix = self.weights + h @ np.linalg.solve(rest, x @ self.weights - y)
-        return forgotten.astype(np.float32)
+    def predictions(self, rows: NDArray[np.intp], owner: str) -> Matrix:
+        """What the weights without this owner say of some of the training rows."""
+        said: Matrix = self._fitted[rows]
+        if owner in self._rows:
+            left, right = self._correction(owner)
+            said = said + (self._x[rows] @ left) @ right
+        return said
+
+    def at(self, places: Sequence[int], owner: str) -> Matrix:
+        """The sum of the weights of these columns, without this owner."""
+        total: Matrix = self.weights[places].sum(axis=0)
+        if owner in self._rows:
+            left, right = self._correction(owner)
+            total = total + left[places].sum(axis=0) @ right
+        return total
+
+    @cached_property
+    def _fitted(self) -> Matrix:
+        return self._x @ self.weights
+
+    def _correction(self, owner: str) -> tuple[Matrix, Matrix]:
+        """Two thin factors whose product, added to the weights, takes one owner's rows out of them."""
+        if self._kept[0] != owner:
+            x, y = self._x[self._rows[owner]], self._y[self._rows[owner]]
+            left = self._inverse @ x.T
+            rest = np.eye(len(x), dtype=np.float32) - x @ left
+            right = np.linalg.solve(rest, x @ self.weights - y).astype(np.float32)
+            self._kept = (owner, left, right)
+        return self._kept[1], self._kept[2]

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.judges.wording import content, numeric, tokens
 
-SMOOTHING = 0.5  # dialogues added to every count
+PRIOR = 2.0  # dialogues of an average intent added to each intent
+DISCOUNT = 0.7  # of a dialogue, taken from every count: that one dialogue of an intent holds a word says little
 
 
 class Subjects:
@@ -42,7 +43,7 @@ class Subjects:
         left_out = owner == intent and without in self._of
         n = self._count.get(intent, Counter())[word] - (left_out and word in words)
         size = self._size[intent] - left_out
-        return (n + SMOOTHING * self._overall(word, without)) / (size + SMOOTHING)
+        return (max(0.0, n - DISCOUNT) + PRIOR * self._overall(word, without)) / (size + PRIOR)
 
     def _overall(self, word: str, without: str) -> float:
         n = sum(counter[word] for counter in self._count.values()) - (word in self._of.get(without, ("", frozenset()))[1])

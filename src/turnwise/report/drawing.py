@@ -25,6 +25,8 @@ _ATTRIBUTES = {
     "font-family", "font-size", "font-weight",
 }  # fmt: skip
 _MARK = "graphics-symbol"
+_GUIDES = {"axis", "legend", "title"}
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")  # a hundredth of a unit is beyond what a screen shows
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,13 @@ def _keep(element: ElementTree.Element) -> ElementTree.Element | None:
     attributes = {name: value for name, value in element.attrib.items() if name in _ATTRIBUTES}
     if tag == "path" and attributes.get("d") in (None, "", "M0,0h0v0h0Z"):
         return None
-    if element.get("role") == _MARK and element.get("aria-roledescription", "").endswith("mark") and element.get("aria-label"):
+    if element.get("role") == _MARK and element.get("aria-roledescription") not in _GUIDES and element.get("aria-label"):
         attributes["data-tip"] = element.attrib["aria-label"]
+    for name in ("d", "transform", "x", "y", "x1", "x2", "y1", "y2"):
+        if name in attributes:
+            attributes[name] = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", attributes[name])
+    if attributes.get("opacity") == "1":
+        del attributes["opacity"]
     made = ElementTree.Element(tag, attributes)
     made.text = element.text
     for child in element:

@@ -31,7 +31,8 @@ class Count(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if min(self.scored, self.abstained, self.fault, self.silent) < 0 or self.planned != self.found:
             raise StorageError(
-                f"the accounting does not close: {self.planned} cells planned, {self.found} found", "run `turnwise verify` on the run"
+                f"the accounting does not close: {self.planned} cells planned, {self.found} found",
+                "run `turnwise verify` on the run",
             )
 
     @property

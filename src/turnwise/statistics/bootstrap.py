@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from turnwise.statistics.grid import Floats
 from turnwise.statistics.quantile import normal_cdf, t_quantile
 
-_BLOCK = 256  # columns resampled at a time: 2,000 draws of them are 4 MB
+_AT_ONCE = 40_000  # dialogues drawn at a time: 320 kB
+_COLUMNS = 256  # quantities resampled at a time: 2,000 draws of them are 4 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,27 +37,39 @@ class Bootstrap:
     expand: bool = True
 
     @cached_property
-    def weights(self) -> Floats:
-        """[draw, dialogue]: how often each dialogue was taken."""
+    def counts(self) -> NDArray[np.uint8]:
+        """[draw, dialogue]: how often each dialogue was taken, 1 on average (above 255 is out of reach: 1 in 10^500)."""
         generator = np.random.Generator(np.random.PCG64(self.seed))
         n = self.dialogues
-        if n == 0:
-            return np.zeros((self.draws, 0))
-        taken = generator.integers(0, n, size=(self.draws, n))
-        taken += np.arange(self.draws)[:, None] * n
-        return np.bincount(taken.ravel(), minlength=self.draws * n).reshape(self.draws, n).astype(np.float64)
+        made = np.zeros((self.draws, n), dtype=np.uint8)
+        for rows in self._rows():
+            held = rows.stop - rows.start
+            taken = generator.integers(0, n, size=(held, n))
+            taken += np.arange(held)[:, None] * n
+            made[rows] = np.bincount(taken.ravel(), minlength=held * n).reshape(held, n)
+        return made
+
+    def totals(self, parts: Floats) -> Floats:
+        """Sums over dialogues in every draw, [draw, quantity], of parts [dialogue, quantity]."""
+        made = np.zeros((self.draws, parts.shape[1]))
+        for rows in self._rows():
+            np.matmul(self.counts[rows].astype(np.float64), parts, out=made[rows])
+        return made
 
     def ratio_interval(self, above: Floats, below: Floats) -> tuple[Floats, Floats]:
         """Interval of sum(above) / sum(below) for every column of [dialogue, quantity]; NaN with fewer than two dialogues.
 
         Draws in which no dialogue has anything below the line say nothing and are left out.
         """
-        low, high = np.empty(above.shape[1]), np.empty(above.shape[1])
+        columns = above.shape[1]
+        low, high = np.empty(columns), np.empty(columns)
         clusters = (below != 0).sum(axis=0)
-        for part in self._blocks(above.shape[1]):
-            total = self.weights @ below[:, part]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                drawn = np.where(total != 0, (self.weights @ above[:, part]) / total, np.nan)
+        for first in range(0, columns, _COLUMNS):
+            part = slice(first, min(first + _COLUMNS, columns))
+            width = part.stop - part.start
+            total = self.totals(np.concatenate([above[:, part], below[:, part]], axis=1))
+            over, under = total[:, :width], total[:, width:]
+            drawn = np.divide(over, under, out=np.full(over.shape, np.nan), where=under != 0)
             low[part], high[part] = self.interval(drawn, clusters[part])
         return low, high
 
@@ -75,9 +88,11 @@ class Bootstrap:
         plain = (1.0 - self.level) / 2.0
         return _expanded(plain, clusters) if self.expand and clusters >= 2 else plain
 
-    def _blocks(self, columns: int) -> Iterator[slice]:
-        for first in range(0, columns, _BLOCK):
-            yield slice(first, min(first + _BLOCK, columns))
+    def _rows(self) -> Iterator[slice]:
+        """Draws a few at a time, so that what is in hand stays in the processor's cache."""
+        step = max(1, _AT_ONCE // max(self.dialogues, 1))
+        for first in range(0, self.draws if self.dialogues else 0, step):
+            yield slice(first, min(first + step, self.draws))
 
 
 @lru_cache(maxsize=4096)

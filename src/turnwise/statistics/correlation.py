@@ -135,7 +135,7 @@ def _drawn_moments(values: Floats, bootstrap: Bootstrap) -> Floats:
 
     def drawn(left: Floats, right: Floats) -> tuple[Floats, Floats]:
         product = left @ right.transpose(0, 2, 1)  # [dialogue, criterion, criterion]
-        return bootstrap.weights @ product[:, first, second], bootstrap.weights @ product[:, second, first]
+        return bootstrap.totals(product[:, first, second]), bootstrap.totals(product[:, second, first])
 
     held = np.maximum(drawn(present, present)[0], 1.0)
     x, y = drawn(centred, present)

@@ -21,7 +21,9 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
     arms: tuple[str, ...] = ()
     criterion: str = ""
-    clear: bool = False  # whether the data carry it: the interval excludes zero, and the corrected p is below 0.05 where there is one
+    clear: bool = (
+        False  # whether the data carry it: the interval excludes zero, and the corrected p is below 0.05 where there is one
+    )
 
 
 def findings(summary: Summary) -> list[Finding]:
@@ -60,16 +62,19 @@ def _lead(summary: Summary, best: ArmSummary, second: ArmSummary, criterion: str
     contrast = summary.contrast(best.name, second.name, criterion)
     other = _mean(second, criterion)
     if contrast.difference is None:
-        return Finding("thread", f"{best.name} ({own}) and {second.name} ({other}) have no scored turn in common.", names, criterion)
+        return Finding(
+            "thread", f"{best.name} ({own}) and {second.name} ({other}) have no scored turn in common.", names, criterion
+        )
     gap = (
-        f"a paired difference of {signed(contrast.difference)} {between(contrast.low, contrast.high)} on {contrast.n} common turns of "
-        f"{contrast.dialogues} dialogues, corrected p {_p(contrast.p_holm)}"
+        f"a paired difference of {signed(contrast.difference)} {between(contrast.low, contrast.high)} on {contrast.n} common "
+        f"turns of {contrast.dialogues} dialogues, corrected p {_p(contrast.p_holm)}"
     )
-    leads = contrast.difference > 0 if _better(summary, criterion) == "higher" else contrast.difference < 0
+    leads = contrast.difference > 0 if summary.better(criterion) == "higher" else contrast.difference < 0
     if contrast.clear and leads:
         text = f"{best.name} keeps the thread best: {own}. Next is {second.name} with {other}: {gap}."
     elif contrast.clear:
-        text = f"{best.name} ranks first by its worst case ({own}), but where both were scored {second.name} ({other}) is better: {gap}."
+        text = f"{best.name} ranks first by its worst case ({own}), but "
+        text += f"where both were scored {second.name} ({other}) is better: {gap}."
     else:
         text = f"{best.name} ranks first: {own}. It is not distinguishable from {second.name} with {other}: {gap}."
     return Finding("thread", text, names, criterion, contrast.clear and leads)
@@ -113,16 +118,24 @@ def _where(summary: Summary, criterion: str) -> list[Finding]:
         if slope.value is None:
             trend = "a slope cannot be computed"
         else:
-            trend = f"{signed(slope.value)} per round {between(slope.low, slope.high)} on the {slope.dialogues} dialogues that last so long"
+            trend = f"{signed(slope.value)} per round {between(slope.low, slope.high)} "
+            trend += f"on the {slope.dialogues} dialogues that last so long"
             trend += "" if clear else ", not distinguishable from level"
         text = f"{arm.name}: {criterion} {fall}; {trend}."
         if summary.survival is not None:
             kept = summary.survival.arms[place]
-            half = f"half of them by round {kept.median}" if kept.median is not None else "less than half of them within the rounds shown"
-            text += f" The thread is lost in {kept.lost} of {kept.dialogues} dialogues, {half}"
-            if kept.kept_rounds is not None:
-                text += f"; the loss comes on average in round {plain(kept.kept_rounds)} {between(kept.kept_low, kept.kept_high)}"
-                text += f", counting to {kept.horizon}"
+            text += f" The thread is lost in {kept.lost} of {kept.dialogues} dialogues"
+            if kept.lost:
+                text += (
+                    f", half of them by round {kept.median}"
+                    if kept.median is not None
+                    else ", less than half within the rounds shown"
+                )
+            if kept.lost and kept.kept_rounds is not None:
+                text += (
+                    f"; counted up to round {kept.horizon}, it takes {plain(kept.kept_rounds)} rounds on average until the loss "
+                )
+                text += between(kept.kept_low, kept.kept_high)
             text += "."
         made.append(Finding("where", text, (arm.name,), criterion, bool(curve.drops) or clear))
     return made
@@ -147,7 +160,10 @@ def _failures(summary: Summary) -> list[Finding]:
             and ordered[0].severity.low > ordered[1].severity.high
         )
         if worst.severity.mean == 0.0:
-            text, clear = f"{arm.name} shows none of the {len(scored)} failures on {worst.severity.n} turns{_absent(worst.severity)}.", True
+            text, clear = (
+                f"{arm.name} shows none of the {len(scored)} failures on {worst.severity.n} turns{_absent(worst.severity)}.",
+                True,
+            )
         elif not clear:
             text = text[:-1] + f"; next is {ordered[1].failure} with {plain(ordered[1].severity.mean)}, the intervals overlap."
         if summary.survival is not None and summary.survival.arms[place].causes:
@@ -168,11 +184,15 @@ def _sound(summary: Summary) -> list[Finding]:
             continue
         pair = pooled.of(thread, sound)
         if pair.pearson is None:
-            text = f"Whether {sound} goes with {thread} is undefined: a series is constant or has fewer than three pairs (n = {pair.n})."
+            text = f"Whether {sound} goes with {thread} is undefined: a series is constant or too short (n = {pair.n} turns)."
             made.append(Finding("sound", text, (), sound))
             continue
         clear = pair.low is not None and pair.high is not None and (pair.low > 0 or pair.high < 0)
-        said = f"go together, with {percent(pair.pearson**2)} of the variance in common" if clear else "are not distinguishable from unrelated"
+        said = (
+            f"go together, with {percent(pair.pearson**2)} of the variance in common"
+            if clear
+            else "are not distinguishable from unrelated"
+        )
         text = (
             f"Turn by turn, within arms, {sound} and {thread} {said}: r = {signed(pair.pearson, 2)} "
             f"{between(pair.low, pair.high, 2)}, n = {pair.n} turns."
@@ -187,14 +207,16 @@ def _latency(summary: Summary) -> list[Finding]:
         first = next((t for t in arm.latency if t.stage == "first_audio"), None)
         if first is None or first.p50 is None:
             continue
-        text = f"{arm.name} is heard {plain(first.p50, 2)} s after the user in the median, {plain(first.p95, 2)} s in the slowest twentieth (n = {first.n})."
+        text = f"{arm.name} is heard {plain(first.p50, 2)} s after the user's turn in the median; "
+        text += f"one reply in twenty takes more than {plain(first.p95, 2)} s (n = {first.n} turns)."
         made.append(Finding("latency", text, (arm.name,), "first_audio"))
     return made
 
 
 def _missing(summary: Summary) -> Finding:
     total = summary.accounting.total
-    text = f"Of {total.planned:,} planned verdicts {total.scored:,} are scores, {total.abstained:,} abstentions, {total.fault:,} faults, {total.silent:,} silent."
+    text = f"Of {total.planned:,} planned verdicts {total.scored:,} are scores, {total.abstained:,} abstentions, "
+    text += f"{total.fault:,} faults, {total.silent:,} silent."
     if summary.accounting.faults:
         text += " Faults: " + ", ".join(f"{cause} {n:,}" for cause, n in summary.accounting.faults.items()) + "."
     for arm in summary.arms:
@@ -207,7 +229,8 @@ def _mean(arm: ArmSummary, criterion: str) -> str:
     estimate = arm.criteria[criterion].estimate
     if estimate.mean is None:
         return f"{criterion} without a score ({_causes(estimate)})"
-    said = f"{criterion} {plain(estimate.mean)} {between(estimate.low, estimate.high)}, n = {estimate.n} turns of {estimate.dialogues} dialogues"
+    said = f"{criterion} {plain(estimate.mean)} {between(estimate.low, estimate.high)}, "
+    said += f"n = {estimate.n} turns of {estimate.dialogues} dialogues"
     if estimate.absent and estimate.bounds is not None:
         low, high = sorted(estimate.bounds)
         return f"{said}{_absent(estimate)}, which leaves {plain(low)} to {plain(high)} open"
@@ -220,10 +243,6 @@ def _absent(estimate: Estimate) -> str:
 
 def _causes(estimate: Estimate) -> str:
     return ", ".join(f"{cause} {n}" for cause, n in estimate.missing.items()) or "nothing planned"
-
-
-def _better(summary: Summary, criterion: str) -> str:
-    return next(i.criterion.better for i in summary.instruments if i.criterion.name == criterion)
 
 
 def _place(summary: Summary, arm: ArmSummary) -> str:

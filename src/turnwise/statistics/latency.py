@@ -32,7 +32,10 @@ def latencies(results: Results) -> tuple[Latency, ...]:
         replies = [a.reply for c in results.conversations if c.arm == arm.name for a in c.rounds if a.reply is not None]
         for stage in STAGES:
             seconds = [s for reply in replies if (s := getattr(reply.timings, stage)) is not None]
-            places = [float(p) for p in np.percentile(seconds, PERCENTILES)] if seconds else [None] * len(PERCENTILES)
-            slowest = max(seconds) if seconds else None
-            made.append(Latency(arm.name, stage, len(seconds), len(replies) - len(seconds), *places, slowest))
+            counts = (arm.name, stage, len(seconds), len(replies) - len(seconds))
+            if not seconds:
+                made.append(Latency(*counts, None, None, None, None, None))
+                continue
+            p50, p90, p95, p99 = (float(p) for p in np.percentile(seconds, PERCENTILES))
+            made.append(Latency(*counts, p50, p90, p95, p99, max(seconds)))
     return tuple(made)

@@ -1,7 +1,8 @@
 """Through which failure an arm loses the thread: mean severity, share of turns above mild, and the primary failure.
 
 Severity bands are 0 none, 1-33 mild, 34-66 moderate, 67-100 severe. The primary failure of a turn is the most severe one
-above mild (the first in order where two are equal), else "none"; only turns on which every failure was scored can have one.
+above mild (the first in order where two are equal), else "none". A failure whose judge abstains cannot be seen on that turn and
+is passed over; where a failure's judge is at fault, or no failure was scored, the primary failure is unknown and not counted.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.estimate import Estimate, share
-from turnwise.statistics.grid import Grid
-from turnwise.statistics.table import SILENT
+from turnwise.statistics.grid import Floats, Grid
+from turnwise.statistics.table import FAULT, SILENT
 
 MILD = 33.0  # severity up to which a failure is mild
 NONE = "none"
@@ -33,16 +34,17 @@ class Profile(msgspec.Struct, frozen=True):
 
     arm: str
     failures: tuple[FailureShare, ...]
-    none: int  # turns on which every failure was scored and none is above mild
-    turns: int  # on which every failure was scored
+    none: int  # turns on which none is above mild
+    turns: int  # on which the primary failure, or that there is none, is known
 
 
-def primary(severities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Index of the primary failure along the first axis; -1 for none, -2 where a severity is missing."""
+def primary(severities: Floats, status: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Index of the primary failure along the first axis; -1 for none, -2 for unknown."""
     if severities.shape[0] == 0:
         return np.full(severities.shape[1:], -2, dtype=np.int64)
-    known = np.isfinite(severities).all(axis=0)
-    filled = np.where(np.isfinite(severities), severities, -1.0)
+    scored = np.isfinite(severities)
+    known = scored.any(axis=0) & ~np.isin(status, (FAULT, SILENT)).any(axis=0)
+    filled = np.where(scored, severities, -1.0)
     found = np.where(filled.max(axis=0) > MILD, filled.argmax(axis=0), -1)
     return np.where(known, found, -2)
 
@@ -55,7 +57,7 @@ def profiles(
     made = []
     for a, arm in enumerate(grid.arms):
         values = grid.values[a, places]
-        chosen = primary(values)
+        chosen = primary(values, grid.status[a, places])
         shares = []
         for k, failure in enumerate(failures):
             flags = np.where(np.isfinite(values[k]), (values[k] > MILD).astype(np.float64), np.nan)
@@ -65,9 +67,10 @@ def profiles(
 
 
 def causes(grid: Grid, failures: tuple[str, ...], arm: str) -> NDArray[np.str_]:
-    """[dialogue, round]: the primary failure in a word, "none", "silent", or "unknown" where a severity is missing."""
+    """[dialogue, round]: the primary failure in a word, "none", "silent", or "unknown"."""
     a = grid.arms.index(arm)
-    chosen = primary(grid.values[a, [grid.criteria.index(f) for f in failures]])
+    places = [grid.criteria.index(f) for f in failures]
+    chosen = primary(grid.values[a, places], grid.status[a, places])
     names = np.array([*failures, "unknown", NONE])  # -2 and -1 count from the end
     silent = (grid.status[a] == SILENT).any(axis=0)
     return np.where(silent, "silent", names[chosen])

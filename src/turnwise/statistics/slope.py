@@ -39,9 +39,10 @@ def slopes(grid: Grid, bootstrap: Bootstrap, last: int) -> dict[str, dict[str, S
     whole = _slopes(grid.values, bootstrap)
     reaching = grid.lengths >= last
     constant = _slopes(np.where(reaching[None, None, :, None], grid.values[:, :, :, :last], np.nan), bootstrap)
-    return {
-        arm: {name: Slopes(whole[a][c], constant[a][c]) for c, name in enumerate(grid.criteria)} for a, arm in enumerate(grid.arms)
-    }
+    made: dict[str, dict[str, Slopes]] = {}
+    for a, arm in enumerate(grid.arms):
+        made[arm] = {name: Slopes(whole[a][c], constant[a][c]) for c, name in enumerate(grid.criteria)}
+    return made
 
 
 def least_squares(y: Sequence[float]) -> float:

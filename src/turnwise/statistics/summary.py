@@ -95,6 +95,21 @@ class Summary(msgspec.Struct, frozen=True):
                 return arm
         raise KeyError(name)
 
+    def criterion(self, name: str) -> Criterion:
+        for instrument in self.instruments:
+            if instrument.criterion.name == name:
+                return instrument.criterion
+        known = ", ".join(i.criterion.name for i in self.instruments)
+        raise InputError(f"the run has no criterion {name!r}", f"known: {known}")
+
+    def better(self, criterion: str) -> Literal["higher", "lower"]:
+        return self.criterion(criterion).better
+
+    def mean(self, arm: str, criterion: str) -> float | None:
+        """None where no turn of the arm was scored."""
+        self.criterion(criterion)
+        return self.arm(arm).criteria[criterion].estimate.mean
+
     def contrast(self, a: str, b: str, criterion: str) -> Contrast:
         """The difference a minus b, whichever way round it was computed."""
         for found in self.contrasts:
@@ -163,7 +178,10 @@ def summarise(results: Results, options: Options | None = None, table: polars.Da
 
 
 def rank(estimates: dict[str, Estimate], better: Literal["higher", "lower"]) -> tuple[str, ...]:
-    """Names by the worst case that their missing turns leave open, best first; without a scale's ends by the mean; the unscored last."""
+    """Names by the worst case that their missing turns leave open, best first; the unscored last.
+
+    Where the scale has no two ends there is no worst case, and the mean decides.
+    """
     sign = -1.0 if better == "higher" else 1.0
 
     def key(name: str) -> tuple[int, float, float]:

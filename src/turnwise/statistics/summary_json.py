@@ -69,7 +69,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def summary_bytes(summary: Summary) -> bytes:
     """The file `summary.json`."""
-    return (json.dumps(summary_json(summary), ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode("utf-8", "surrogatepass")
+    text = json.dumps(summary_json(summary), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # a lone surrogate of a model's making is written as its escape
 
 
 def _reading(reading: Reading) -> dict[str, Any]:

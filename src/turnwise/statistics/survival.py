@@ -56,7 +56,7 @@ class Survival(msgspec.Struct, frozen=True):
 
 
 class LogRank(msgspec.Struct, frozen=True):
-    """Two arms. `p` takes dialogues of the arms as independent; `p_paired` flips arms within dialogues, and is the one to trust."""
+    """Two arms. `p` takes their dialogues as independent; `p_paired` swaps arms within dialogues, and is the one to trust."""
 
     a: str
     b: str
@@ -205,9 +205,7 @@ def _tests(
         low, high = bootstrap.interval((drawn[a] - drawn[b])[:, None], np.minimum(counts[a : a + 1], counts[b : b + 1]))
         first, second = whole[a], whole[b]
         difference = first - second if first is not None and second is not None else None
-        made.append(
-            LogRank(grid.arms[a], grid.arms[b], chi_square, p, paired, None, difference, number(low[0]), number(high[0]))
-        )
+        made.append(LogRank(grid.arms[a], grid.arms[b], chi_square, p, paired, None, difference, number(low[0]), number(high[0])))
     corrected = holm([test.p_paired for test in made])
     return tuple(msgspec.structs.replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True))
 
@@ -222,10 +220,9 @@ def _restricted_means(time: NDArray[np.int64], event: NDArray[np.bool_], bootstr
     rounds = np.arange(1, horizon + 1)
     at_risk = (time[:, None] >= rounds).astype(np.float64)
     lost = ((time[:, None] == rounds) & event[:, None]).astype(np.float64)
-    weights = bootstrap.weights if bootstrap is not None else np.ones((1, len(time)))
-    risk, gone = weights @ at_risk, weights @ lost
+    risk, gone = (p.sum(axis=0, keepdims=True) if bootstrap is None else bootstrap.totals(p) for p in (at_risk, lost))
     kept = np.cumprod(1.0 - np.divide(gone, risk, out=np.zeros_like(gone), where=risk > 0), axis=1)
     if horizon == 0:
-        return np.full(len(weights), np.nan)
+        return np.full(len(risk), np.nan)
     area = 1.0 + kept[:, :-1].sum(axis=1)
     return np.where(risk[:, 0] > 0, area, np.nan)

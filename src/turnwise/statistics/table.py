@@ -14,7 +14,7 @@ import numpy as np
 
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.judges.verdict import Abstention, Fault, Outcome, Score, Silence
-from turnwise.study.results import Conversation, Instrument, Results
+from turnwise.study.results import Conversation, Results
 
 if TYPE_CHECKING:
     import polars
@@ -95,7 +95,8 @@ def stack(tables: Sequence[polars.DataFrame]) -> polars.DataFrame:
     """Several runs' tables as one; refused where a judge's version differs between them or a row would be there twice."""
     import polars
 
-    whole = polars.concat(tables)
+    # Words rather than categories: each table numbers its categories in its own way.
+    whole = polars.concat([table.with_columns(polars.col(polars.Categorical).cast(polars.String)) for table in tables])
     refuse_mixed_versions(whole.select("judge", "version").unique().rows())
     key = ["arm", "dialogue", "round", "criterion"]
     if whole.select(key).is_duplicated().any():
@@ -125,12 +126,9 @@ def refuse_mixed_versions(pairs: Sequence[tuple[str, str]]) -> None:
     for judge, version in sorted(pairs):
         if seen.setdefault(judge, version) != version:
             raise InputError(
-                f"the judge {judge!r} appears in two versions, {seen[judge]} and {version}", "judge everything again with one version"
+                f"the judge {judge!r} appears in two versions, {seen[judge]} and {version}",
+                "judge everything again with one version",
             )
-
-
-def instruments_in_order(results: Results) -> dict[str, Instrument]:
-    return {i.criterion.name: i for i in results.instruments}
 
 
 def _in_order(results: Results) -> list[Conversation]:

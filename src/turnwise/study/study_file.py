@@ -56,7 +56,7 @@ DEFAULT_JUDGES = (
 Named = str | Choice
 
 
-class _Arm(msgspec.Struct, forbid_unknown_fields=True):
+class _Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An arm as written: everything may come from its base."""
 
     base: str | None = None
@@ -67,13 +67,13 @@ class _Arm(msgspec.Struct, forbid_unknown_fields=True):
     perturb: tuple[Named, ...] | None = None
 
 
-class _User(msgspec.Struct, forbid_unknown_fields=True):
+class _User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = "espeak"
     options: dict[str, Any] = {}
     perturb: tuple[Named, ...] = ()
 
 
-class _Study(msgspec.Struct, forbid_unknown_fields=True):
+class _Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A study as written."""
 
     name: str

@@ -57,7 +57,7 @@ def write(dialogues: Sequence[Dialogue], path: Path) -> None:
 
 def _dialogue(line: str, where: str) -> Dialogue:
     try:
-        raw = msgspec.json.decode(line)
+        raw = _without_nulls(msgspec.json.decode(line))
         dialogue = msgspec.convert(raw, Dialogue)
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: {error}") from None
@@ -71,6 +71,13 @@ def _dialogue(line: str, where: str) -> Dialogue:
     if not dialogue.id:
         raise InputError(f"{where}: the id is empty")
     return dialogue
+
+
+def _without_nulls(raw: Any) -> Any:
+    """Keys whose value is null left out: tables of other tools write null for what a record leaves out."""
+    if isinstance(raw, dict):
+        return {key: _without_nulls(value) for key, value in raw.items() if value is not None}
+    return [_without_nulls(value) for value in raw] if isinstance(raw, list) else raw
 
 
 def _unknown(raw: dict[str, Any]) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _dialogue(name: str, raw: dict[str, Any], remark: Remark) -> Dialogue:
 def _turns(raw: Any, remark: Remark) -> list[Turn]:
     if not isinstance(raw, list) or not raw:
         found = "an empty one" if raw == [] else json_type(raw)
-        raise Unusable("wrong-type" if raw else "no-turns", f"dialog: expected a list of turns, found {found}")
+        raise Unusable("no-turns" if raw == [] else "wrong-type", f"dialog: expected a list of turns, found {found}")
     lines: list[Line] = []
     for position, entry in enumerate(raw):
         if not isinstance(entry, str):

@@ -25,7 +25,7 @@ from turnwise.judges.wording import content, numeric
 
 NAME = "generic"
 STEPS = (0.35, 0.5, 0.7, 0.95)  # lack of content, 0-1
-ASKING = 0.4  # how surely a reply must ask for a slot to count as specific
+ASKING = 0.25  # how surely a reply must ask for a slot to count as specific
 
 
 class _Sitting:
@@ -56,7 +56,7 @@ class _Sitting:
         for word in dict.fromkeys(content(scene.reply)):
             if word in COURTESY:
                 continue
-            worth = 0.1 if word in GENERAL else 0.5 * self._corpus.weight(word, scene.dialogue) + 0.1
+            worth = 0.03 if word in GENERAL else 0.5 * self._corpus.weight(word, scene.dialogue) + 0.1
             if numeric(word) or any(same_word(word, other) for other in theirs):
                 worth += 0.15 if word in GENERAL else 0.6
             elif word in heard and word not in GENERAL:
@@ -67,7 +67,7 @@ class _Sitting:
         asked = self._corpus.asking.asked(scene.reply, scene.dialogue)
         surest = max(asked, key=lambda slot: (asked[slot], slot), default="")
         if surest and asked[surest] > ASKING:
-            said += 3 * asked[surest]
+            said += 4 * (asked[surest] - ASKING)
             telling.append(f"asks for {surest}")
         return said, telling
 

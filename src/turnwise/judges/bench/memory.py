@@ -25,8 +25,8 @@ from turnwise.judges.verdict import Abstention, Score, Verdict
 from turnwise.judges.wording import content, tokens
 
 NAME = "memory"
-ASKED = (0.3, 0.4, 0.55, 0.8)  # how surely the reply asks for the slot, 0-1
-TRUST = (0.6, 0.72, 0.84, 0.97)  # shares of agreement in the corpus with which a differing value counts
+ASKED = (0.34, 0.46, 0.6, 0.8)  # how surely the reply asks for the slot, 0-1
+TRUST = (0.6, 0.78, 0.88, 0.97)  # shares of agreement in the corpus with which a differing value counts
 UNTOLD = 90.0  # severity of not telling what the user asks to hear again; less where a part is told
 
 

@@ -21,8 +21,8 @@ from turnwise.judges.severity import criterion, graded
 from turnwise.judges.verdict import Abstention, Score, Verdict
 
 NAME = "misunderstanding"
-UNEXPECTED = (0.0, 0.8, 1.4, 2.0)  # standard deviations by which the place expects the reply less than other places do
-TRUST = (0.6, 0.72, 0.84, 0.97)  # shares of agreement in the corpus with which a differing value counts
+UNEXPECTED = (-0.4, 0.4, 1.0, 1.8)  # standard deviations by which the place expects the reply less than other places do
+TRUST = (0.6, 0.78, 0.88, 0.97)  # shares of agreement in the corpus with which a differing value counts
 
 
 class _Sitting:

@@ -2,8 +2,8 @@
 
 Compares the reply with every earlier reply of the conversation, by what they have in common in the same order (words weighted by
 how rare they are in the corpus, misheard endings allowed) and by the cosine of character n-grams. Courtesies may be repeated, and
-a reply that takes up what the user has just said is progress even where its frame is an old one ("a table for two, at
-seven" after "a table for two").
+a stretch with new numbers or with words that the user has just said is progress even where its frame is an old one
+("a table for two, at seven" after "a table for two").
 Sees copies, rewordings that keep most of the words, and one old sentence within a longer reply. Does not see the same thought in
 other words, and cannot tell a repetition the user asked for from one that nobody wanted, except by the words of the request.
 Needs no annotation; without a corpus all words weigh the same.
@@ -22,10 +22,12 @@ from turnwise.judges.phrasing import COURTESY
 from turnwise.judges.scene import scene_of
 from turnwise.judges.severity import criterion, graded
 from turnwise.judges.verdict import Abstention, Score, Verdict
-from turnwise.judges.wording import FUNCTION_WORDS
+from turnwise.judges.wording import FUNCTION_WORDS, numeric
 
 NAME = "repetition"
 LITTLE = 1.2  # weight of common words below which two replies share no more than small talk does
+MUCH = 6.0  # weight in common that is a severe repetition however long the reply
+NEARBY = 3  # words beside the common stretch in which news count against a repetition
 STEPS = (0.42, 0.52, 0.68, 0.9)  # shares of a reply that was said before: none, and the upper ends of mild, moderate, severe
 
 
@@ -60,16 +62,18 @@ class _Sitting:
                 continue
             share = common / max(total, LITTLE)
             cosine = Likeness.cosine(vector, likeness.vector(earlier))
-            new = sum(
-                weight(w)
-                for w in set(scene.reply)
-                if w in scene.user and w not in FUNCTION_WORDS and not any(same_word(w, e) for e in earlier)
-            )
-            evidence = max(0.5 * (share + cosine), 0.8 * share) - 1.5 * new / max(total, LITTLE)
+            around = scene.reply[max(0, start - NEARBY) : end + NEARBY]
+            new = sum(weight(w) for w in set(around) - FUNCTION_WORDS if _news(w, scene.user, earlier))
+            evidence = max(0.5 * (share + cosine), 0.8 * share, common / MUCH) - 1.5 * new / max(total, LITTLE)
             if evidence > best:
                 best, quoted = evidence, f"said before: {' '.join(scene.reply[start:end])!r} in {' '.join(earlier)!r}"
         value = graded(best, *STEPS)
         return {NAME: Score(value, quoted if value else "nothing of weight was said before")}
+
+
+def _news(word: str, user: tuple[str, ...], earlier: tuple[str, ...]) -> bool:
+    """Whether a word is progress over an earlier reply: the user has just said it, or it is another number."""
+    return (numeric(word) or word in user) and not any(same_word(word, other) for other in earlier)
 
 
 def _open(bench: Bench) -> _Sitting:

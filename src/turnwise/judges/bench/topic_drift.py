@@ -2,7 +2,7 @@
 
 Three pieces of evidence: how much better another intent of the corpus explains the reply's words than this conversation's own
 (naive Bayes, judged dialogue left out); how much of the reply takes up words of the user's turn or of the conversation so far;
-and whether the words are known to the corpus at all. Small talk that takes up the user's words is no drift, whatever it is about.
+and whether it asks for something that this intent needs. Small talk that takes up the user's words is no drift, whatever it is about.
 Sees another subject's vocabulary. Does not see a change to another matter of the same intent (see misunderstanding), nor a
 drift into a subject the corpus has never met unless nothing ties it to the conversation; short courtesies are no evidence
 either way. Abstains where the corpus has a single intent or none.
@@ -26,6 +26,9 @@ NAME = "topic_drift"
 STEPS = (1.5, 3.0, 5.0, 9.0)  # evidence in nats: none, and the upper ends of mild, moderate, severe
 TIED = 1.6  # nats that one fully telling word taken up from the conversation weighs against a drift
 
+PURSUED = 3.0  # nats that a sure question for a slot of this intent weighs against a drift
+SURELY = 0.4  # below that, words merely resemble a question
+
 
 class _Sitting:
     def __init__(self, corpus: Learned) -> None:
@@ -43,10 +46,17 @@ class _Sitting:
             return {NAME: Score(0.0, "says nothing that belongs to a subject")}
         gain, other, telling = self._corpus.subjects.foreign(words, scene.intent, scene.dialogue)
         tied = self._tied(scene, words)
-        value = graded(gain - TIED * sum(tied.values()), *STEPS)
+        value = graded(gain - TIED * sum(tied.values()) - PURSUED * self._pursues(scene), *STEPS)
         if value:
             return {NAME: Score(value, f"{', '.join(telling[:5])} belong to {other}, not to {scene.intent}")}
         return {NAME: Score(0.0, f"takes up: {', '.join(list(tied)[:5])}" if tied else "no other subject explains it better")}
+
+    def _pursues(self, scene: Scene) -> float:
+        """How surely the reply asks for something that this intent needs, 0 to 1."""
+        asked = self._corpus.asking.asked(scene.reply, scene.dialogue)
+        own = self._corpus.slots.get(scene.intent, frozenset())
+        surest = max((sure for slot, sure in asked.items() if slot in own), default=0.0)
+        return min(1.0, surest) if surest > SURELY else 0.0
 
     def _tied(self, scene: Scene, words: tuple[str, ...]) -> dict[str, float]:
         """The reply's words that the conversation has used, with their weight; the present turn counts in full."""

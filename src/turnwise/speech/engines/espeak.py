@@ -2,7 +2,8 @@
 
 The library and its data come from the wheel `espeakng-loader`; samples are 22.05 kHz. Speaking takes about 5 ms a sentence and
 less than 2 ms per second of sound on one core, and the same text in the same voice gives the same samples in every process:
-the library keeps hidden state from one sentence to the next, so it is loaded afresh for each.
+the library keeps hidden state from one sentence to the next and seeds its noise with the time of day, so it is loaded afresh for
+each sentence and given a fixed seed.
 
 Options: `voice` is a language and a variant joined by `+` (en-us+f2, en-us+klatt2, gmw/en for British English), `rate` is words
 per minute (80 to 450), `pitch` 0 to 100. The voices that the embedded recogniser understands best are, of the women, en-us+f2
@@ -23,7 +24,6 @@ import difflib
 import sys
 import tempfile
 import threading
-import unicodedata
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +34,7 @@ import numpy as np
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
+from turnwise.foundation.plain_text import plain_text
 from turnwise.speech.engine import Speaking
 
 PACKAGE = "espeakng-loader"
@@ -157,12 +158,6 @@ class EspeakSpeaking:
         if not len(pcm):
             raise EngineError("empty-audio", f"eSpeak NG made no sound of {text[:40]!r}")
         return Sound(pcm.astype(np.float32) / np.float32(32768), rate)
-
-
-def plain_text(text: str) -> str:
-    """The text without control characters and lone surrogates, its white space single blanks."""
-    kept = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
-    return " ".join("".join(kept).split())
 
 
 def _unload(library: Any) -> None:

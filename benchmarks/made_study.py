@@ -1,0 +1,45 @@
+"""A study of any size that needs no sound and no model: written words, the echo agent, two quick judges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from turnwise.agents.agent import Context
+from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.study.study import Arm, Choice, Selection, Study, UserVoice
+
+WORDS = "morning table window river music friday ticket garden hotel dinner seven station boston quiet market".split()
+
+
+def made_dialogues(count: int, rounds: int) -> list[Dialogue]:
+    """Dialogues that differ in every turn."""
+
+    def words(*place: int) -> str:
+        return " ".join(WORDS[sum((k + 3) * (n + 1) for n, k in enumerate(place)) * (k + 7) % len(WORDS)] for k in range(9))
+
+    return [
+        Dialogue(
+            f"made-{d:05d}",
+            tuple(
+                Turn("user" if t % 2 == 0 else "agent", f"{words(d, t)} {d} {t}", phase="task") for t in range(2 * rounds)
+            ),
+            intent=("FindMovie", "FindBus", "SearchHotel")[d % 3],
+        )
+        for d in range(count)
+    ]
+
+
+def made_study(folder: Path, *, dialogues: int, rounds: int, arms: int) -> Study:
+    """The study, its corpus written to `folder`."""
+    corpus = folder / "made.jsonl"
+    corpus.write_bytes(b"".join(msgspec.json.encode(d) + b"\n" for d in made_dialogues(dialogues, rounds)))
+    return Study(
+        name="made",
+        arms=tuple(Arm(f"echo-{n}", "echo", {"prefix": f"Number {n} heard:"}, Context(user="written")) for n in range(arms)),
+        corpus=Selection(format="jsonl", path=str(corpus)),
+        user=UserVoice(engine="stub"),
+        transcriber=Choice("stub"),
+        judges=(Choice("repetition"), Choice("latency")),
+    )

@@ -1,0 +1,194 @@
+"""Degradation curves: one criterion over the rounds, a line and a band per arm, n under every round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from turnwise.judges.judge import Criterion
+from turnwise.report.drawing import Figure, Spec
+from turnwise.report.numbers import direction, interval, spoken, value
+from turnwise.report.theme import DASHES, SHAPES, arm_colour, colour
+from turnwise.statistics.curve import Curve, Point
+from turnwise.statistics.summary import Summary
+
+WIDTH, HEIGHT = 250, 170  # of the plotted area; with labels a figure fits a phone without shrinking
+LINE = 13  # least distance between two labels
+LEAST_SPAN = 0.2  # of a bounded scale that an axis covers at least, so that small differences do not look large
+
+Which = Literal["all", "constant"]
+
+
+def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure | None:
+    """None where no arm has a scored round."""
+    lines = [(arm.name, _points(arm.criteria[criterion.name].curve, which)) for arm in summary.arms]
+    lines = [(name, [p for p in points if p.mean is not None]) for name, points in lines]
+    if not any(points for _, points in lines):
+        return None
+    places = {arm.name: k for k, arm in enumerate(summary.arms)}
+    low, high = _domain(criterion, [v for _, points in lines for p in points for v in (p.mean, p.low, p.high) if v is not None])
+    rows = [
+        {"arm": name, "round": p.round, "mean": p.mean, "low": p.low, "high": p.high, "tip": _tip(name, p, criterion)}
+        for name, points in lines
+        for p in points
+    ]
+    names = list(places)
+    scale = {
+        "color": {"domain": names, "range": [arm_colour(k) for k in places.values()]},
+        "shape": {"domain": names, "range": [SHAPES[k % len(SHAPES)] for k in places.values()]},
+        "strokeDash": {"domain": names, "range": [DASHES[k % len(DASHES)] for k in places.values()]},
+    }
+    last = max(p.round for _, points in lines for p in points)
+    x = {
+        "field": "round",
+        "type": "quantitative",
+        "title": "round",
+        "scale": {"domain": [0.7, last + 0.3], "nice": False, "zero": False},
+        "axis": {"values": _ticks(last), "format": "d", "grid": False},
+    }
+
+    def y(field: str) -> Spec:
+        return {
+            "field": field,
+            "type": "quantitative",
+            "title": None,
+            "scale": {"domain": [low, high], "nice": False, "zero": False, "clamp": True},
+            "axis": {"tickCount": 5},
+        }
+
+    def by_arm(channel: str) -> Spec:
+        return {"field": "arm", "type": "nominal", "legend": None, "scale": scale[channel]}
+
+    labels = [
+        {"arm": name, "at": at, "label": _short(name)}
+        for name, at in place_labels([(name, points[-1].mean or 0.0) for name, points in lines if points], low, high, HEIGHT)
+    ]
+    ns = [{"round": r, "n": n} for r, n in _ns(lines, last)]
+    spec: Spec = {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "padding": {"left": 4, "right": 4, "top": 6, "bottom": 4},
+        "data": {"values": rows},
+        "layer": [
+            {
+                "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+                "mark": {"type": "area", "opacity": 0.13, "aria": False},
+                "encoding": {"x": x, "y": y("low"), "y2": {"field": "high"}, "color": by_arm("color")},
+            },
+            {
+                "mark": {"type": "line", "strokeWidth": 2, "aria": False, "strokeJoin": "round"},
+                "encoding": {"x": x, "y": y("mean"), "color": by_arm("color"), "strokeDash": by_arm("strokeDash")},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1, "strokeWidth": 1.2, "stroke": colour("panel")},
+                "encoding": {
+                    "x": x,
+                    "y": y("mean"),
+                    "color": by_arm("color"),
+                    "shape": by_arm("shape"),
+                    "description": {"field": "tip"},
+                },
+            },
+            {
+                "data": {"values": labels},
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "fontWeight": 600, "clip": False, "aria": False},
+                "encoding": {
+                    "x": {"value": WIDTH},
+                    "y": {"field": "at", "type": "quantitative", "scale": {"domain": [low, high]}},
+                    "text": {"field": "label"},
+                    "color": by_arm("color"),
+                },
+            },
+            {
+                "data": {"values": ns},
+                "mark": {"type": "text", "fontSize": 9.5, "color": colour("muted"), "baseline": "top", "aria": False},
+                "encoding": {"x": x, "y": {"value": HEIGHT + 36}, "text": {"field": "n"}},
+            },
+            {
+                "data": {"values": [{}]},
+                "mark": {"type": "text", "fontSize": 9.5, "color": colour("muted"), "baseline": "top", "align": "right", "aria": False},
+                "encoding": {"x": {"value": -14}, "y": {"value": HEIGHT + 36}, "text": {"value": "n"}},
+            },
+        ],
+    }
+    of = "all dialogues" if which == "all" else f"the {_constant(summary)} dialogues that reach round {summary.last_round}"
+    return Figure(
+        name=f"curve-{slug(criterion.name)}-{which}",
+        title=f"{spoken(criterion.name)} by round, {of}",
+        text=f"{criterion.unit}, {direction(criterion)}. " + " ".join(_words(name, points, criterion) for name, points in lines if points),
+        spec=spec,
+    )
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name: letters, digits and hyphens only."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")[:60] or "unnamed"
+
+
+def place_labels(ends: Sequence[tuple[str, float]], low: float, high: float, height: float) -> list[tuple[str, float]]:
+    """Heights of labels, in the scale's unit: each as near to its line's end as the others allow."""
+    step = LINE * (high - low) / height
+    ordered = sorted(ends, key=lambda end: (end[1], end[0]))
+    placed: list[float] = []
+    for _, at in ordered:
+        placed.append(max(at, placed[-1] + step) if placed else max(at, low))
+    over = placed[-1] - high if placed else 0.0
+    if over > 0:
+        ceiling = high
+        for k in range(len(placed) - 1, -1, -1):
+            placed[k] = min(placed[k], ceiling)
+            ceiling = placed[k] - step
+    return [(name, at) for (name, _), at in zip(ordered, placed, strict=True)]
+
+
+def _points(curve: Curve, which: Which) -> tuple[Point, ...]:
+    return curve.all if which == "all" else curve.constant
+
+
+def _constant(summary: Summary) -> int:
+    first = summary.arms[0].criteria[summary.instruments[0].criterion.name]
+    return first.curve.constant_dialogues
+
+
+def _domain(criterion: Criterion, values: list[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    low, high = low - pad, high + pad
+    if criterion.low is not None and criterion.high is not None:
+        least = LEAST_SPAN * (criterion.high - criterion.low)
+        if high - low < least:
+            middle = (low + high) / 2
+            low, high = middle - least / 2, middle + least / 2
+    if criterion.low is not None and low < criterion.low:
+        low, high = criterion.low, high + (criterion.low - low) * (high - low < LEAST_SPAN)
+    if criterion.high is not None and high > criterion.high:
+        high = criterion.high
+    return low, max(high, low + 1e-9)
+
+
+def _ticks(last: int) -> list[int]:
+    step = 1 if last <= 12 else 2 if last <= 24 else 5
+    return [r for r in range(1, last + 1) if r == 1 or r % step == 0 or step == 1]
+
+
+def _ns(lines: list[tuple[str, list[Point]]], last: int) -> list[tuple[int, str]]:
+    made = []
+    for r in _ticks(last):
+        counts = [p.n for _, points in lines for p in points if p.round == r]
+        if counts:
+            made.append((r, str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"))
+    return made
+
+
+def _tip(name: str, point: Point, criterion: Criterion) -> str:
+    said = value(point.mean, criterion)
+    return f"{name}, round {point.round}: {said}, 95 % CI {interval(point.low, point.high, criterion)}, n = {point.n}"
+
+
+def _words(name: str, points: list[Point], criterion: Criterion) -> str:
+    first, last = points[0], points[-1]
+    return f"{name}: {value(first.mean, criterion)} in round {first.round}, {value(last.mean, criterion)} in round {last.round}."
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 15 else f"{name[:14]}…"
