@@ -2,8 +2,8 @@
 
     python benchmarks/driver.py [--dialogues 60] [--json]
 
-The driver's bound is the same tasks done by a bare worker in a loop, with no ledger and no event loop. The ledger's bound is SQLite itself:
-one insert of the same rows per transaction, with the same durability, and nothing else. Last line: a JSON object.
+The driver's bound is the same tasks done by a bare worker in a loop, with no ledger and no event loop. The ledger's bound is
+SQLite itself: one insert of the same rows per transaction, with the same durability, and nothing else. Last line: a JSON object.
 """
 
 from __future__ import annotations
@@ -75,7 +75,10 @@ def driven(plan: Plan, folder: Path) -> float:
 
 def ledger_writes(folder: Path) -> tuple[float, float]:
     """Transactions per second: the ledger's, and SQLite's own on the same rows."""
-    cells = [Made(Cell("transcript", ("ears", "", f"b2:{n:032x}", n)), Transcript(f"what was heard in clip {n}")) for n in range(WRITES)]
+    cells = [
+        Made(Cell("transcript", ("ears", "", f"b2:{n:032x}", n)), Transcript(f"what was heard in clip {n}"))
+        for n in range(WRITES)
+    ]
     with Ledger(folder / "ours.sqlite") as ledger:
         started = time.perf_counter()
         for made in cells:
@@ -85,7 +88,9 @@ def ledger_writes(folder: Path) -> tuple[float, float]:
     db = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("CREATE TABLE cell (seq INTEGER PRIMARY KEY, key TEXT, kind TEXT, inputs TEXT, outcome TEXT, payload TEXT, digest TEXT)")
+    db.execute(
+        "CREATE TABLE cell (seq INTEGER PRIMARY KEY, key TEXT, kind TEXT, inputs TEXT, outcome TEXT, payload TEXT, digest TEXT)"
+    )
     db.execute("CREATE UNIQUE INDEX cell_done ON cell (key)")
     started = time.perf_counter()
     for row in rows:
@@ -116,7 +121,8 @@ def main() -> None:
         "ledger_ratio_to_bare_sqlite": round(statistics.median(c / d for _, _, c, d in rows), 3),
     }
     if not options.json:
-        print(f"driver: {cells:,.0f} cells/s, bare worker {cells_bound:,.0f}; ledger: {writes:,.0f} writes/s, bare SQLite {writes_bound:,.0f}")
+        print(f"driver: {cells:,.0f} cells/s, bare worker {cells_bound:,.0f}")
+        print(f"ledger: {writes:,.0f} writes/s, bare SQLite {writes_bound:,.0f}")
     print(json.dumps(result))
 
 

@@ -1,16 +1,19 @@
-"""A study of any size that needs no sound and no model: written words, the echo agent, two quick judges."""
+"""A study of any size that needs no sound and no model: written words, the echo agent, a judge that only counts words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from turnwise.agents.agent import Context
 from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.judges.judge import Criterion, Exchange, Judge
+from turnwise.judges.verdict import Score, Verdict
 from turnwise.study.study import Arm, Choice, Selection, Study, UserVoice
 
-WORDS = "morning table window river music friday ticket garden hotel dinner seven station boston quiet market".split()
+WORDS = ("morning", "table", "window", "river", "music", "friday", "ticket", "garden", "hotel", "dinner", "seven", "station")
 
 
 def made_dialogues(count: int, rounds: int) -> list[Dialogue]:
@@ -22,9 +25,7 @@ def made_dialogues(count: int, rounds: int) -> list[Dialogue]:
     return [
         Dialogue(
             f"made-{d:05d}",
-            tuple(
-                Turn("user" if t % 2 == 0 else "agent", f"{words(d, t)} {d} {t}", phase="task") for t in range(2 * rounds)
-            ),
+            tuple(Turn("user" if t % 2 == 0 else "agent", f"{words(d, t)} {d} {t}", phase="task") for t in range(2 * rounds)),
             intent=("FindMovie", "FindBus", "SearchHotel")[d % 3],
         )
         for d in range(count)
@@ -41,5 +42,18 @@ def made_study(folder: Path, *, dialogues: int, rounds: int, arms: int) -> Study
         corpus=Selection(format="jsonl", path=str(corpus)),
         user=UserVoice(engine="stub"),
         transcriber=Choice("stub"),
-        judges=(Choice("repetition"), Choice("latency")),
+        judges=(Choice("made_study:judge"),),
     )
+
+
+def judge() -> Judge:
+    """As little work as a judge can do."""
+    return Judge(version=1, criteria=(Criterion("words", "words", "lower", 0),), open=lambda bench: Counting())
+
+
+class Counting:
+    def decide(self, exchange: Exchange) -> Mapping[str, Verdict]:
+        return {"words": Score(float(len(exchange.now.agent.split())))}
+
+    def close(self) -> None:
+        pass

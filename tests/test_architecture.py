@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from architecture import LONGEST, STAGES, breaches
 
 import turnwise
+from architecture import LONGEST, STAGES, breaches
 
 PACKAGE = Path(turnwise.__file__).parent
 
@@ -39,7 +39,11 @@ def house(tmp_path: Path) -> Path:
         ("judges/__init__.py", "x = 1\n", "not empty"),
         ("speech/up.py", '"""Up."""\nfrom turnwise.report.page import build\n', "stands to its right"),
         ("speech/hidden.py", '"""Up."""\ndef f():\n    from turnwise.report import page\n', "stands to its right"),
-        ("speech/named.py", '"""Up."""\nfrom importlib import import_module\nimport_module("turnwise.study.plan")\n', "stands to its right"),
+        (
+            "speech/named.py",
+            '"""Up."""\nfrom importlib import import_module\nimport_module("turnwise.study.plan")\n',
+            "stands to its right",
+        ),
         ("study/plugin.py", '"""Knows."""\nfrom turnwise.judges.bench.memory import judge\n', "names the plug-in"),
         ("speech/near.py", '"""Near."""\nfrom .clip import Clip\n', "relative import"),
         ("attic/old.py", '"""Old."""\n', "no place in the order"),

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from dialogues.made_up import FIXTURES, TABLE_4, dialogue, msgd_item, population, published_shape
 from turnwise.cli.corpus import corpus_group
-from turnwise.dialogues.corpora import demo, jsonl, msgd
+from turnwise.dialogues import json_lines as jsonl
+from turnwise.dialogues.corpora import demo, msgd
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.foundation.fingerprint import file_digest
 
@@ -60,7 +61,7 @@ def test_stats_as_json() -> None:
 def test_stats_mention_what_is_irregular() -> None:
     done = Done("stats", THIRTEEN, "--format", "msgd")
     assert done.code == 0
-    assert "24 irregularities, 0 dialogues left out" in done.err
+    assert "23 irregularities, 0 dialogues left out" in done.err
 
 
 def test_stats_of_the_embedded_corpus_need_no_argument() -> None:
@@ -137,9 +138,9 @@ def test_convert_counts_changed_words_and_lost_dialogues(tmp_path: Path) -> None
     source, out = tmp_path / "x.jsonl", tmp_path / "out.json"
     silent = dialogue("b", "a")
     jsonl.write([dialogue("a"), silent], source)
-    source.write_text(source.read_text().replace('"u0"', '"*waves* (laughs) u0"'))
+    source.write_text(source.read_text().replace('"u0"', '"*nods* (laughs) u0"'))
     done = Done("convert", source, "--to", "msgd", "--out", out)
-    assert "1 dialogue, 1 changed text" in done.err
+    assert "1 changed text, 1 dialogue" in done.err
 
 
 def test_sample_writes_the_same_format_and_a_manifest(tmp_path: Path) -> None:
@@ -182,6 +183,7 @@ def test_sample_of_what_cannot_be_written_goes_to_another_format(tmp_path: Path)
     ("arguments", "words"),
     [
         (["stats", "absent.json", "--format", "msgd"], "absent.json: no such file"),
+        (["stats", "lines.jsonl", "--format", "msgd"], "--format jsonl"),
         (["stats", ".", "--format", "msgd"], "is a folder"),
         (["stats", "half.json", "--format", "msgd"], "half.json: not JSON at line 1"),
         (["stats", "wide.json", "--format", "msgd"], "UTF-16"),
@@ -206,6 +208,7 @@ def test_sample_of_what_cannot_be_written_goes_to_another_format(tmp_path: Path)
         (["convert", "good.json", "--format", "msgd", "--to", "jsonl", "--out", "half.json"], "already there"),
         (["convert", "good.json", "--format", "msgd", "--to", "jsonl", "--out", "folder"], "is a folder"),
         (["convert", "good.json", "--format", "msgd", "--to", "jsonl", "--out", "absent/x"], "cannot be written"),
+        (["convert", "none.json", "--format", "msgd", "--to", "jsonl", "--out", "o"], "no dialogue to convert"),
         (["convert", "good.json", "--format", "msgd", "--to", "demo", "--out", "o"], "not written"),
         (["convert", "folder", "--format", "sgd", "--to", "jsonl", "--out", "folder/o.jsonl"], "in the folder that is read"),
         (["convert", "good.json", "--format", "msgd", "--to", "jsonl", "--out", "good.json/x"], "cannot be written"),
@@ -221,6 +224,7 @@ def test_wrong_input_is_one_sentence_and_2(
     Path("half.json").write_text('[{"id": ')
     Path("wide.json").write_bytes("[]".encode("utf-16"))
     Path("empty.json").touch()
+    jsonl.write([dialogue("a"), dialogue("b")], Path("lines.jsonl"))
     Path("link.json").symlink_to("good.json")
     Path("folder").mkdir()
     Path("folder/dialogues_001.json").write_text(

@@ -50,7 +50,7 @@ def test_unknown_name_gives_the_nearest(shelf: Catalog) -> None:
 
 def test_dotted_path_needs_no_registration(shelf: Catalog) -> None:
     assert shelf.build("shelf.brief:judge", {"most": 2}).most == 2
-    with pytest.raises(InputError, match="no module is called 'nowhere.at.all'"):
+    with pytest.raises(InputError, match=r"no module is called .nowhere\.at\.all."):
         shelf.build("nowhere.at.all:judge")
     with pytest.raises(InputError, match="has no 'jury'"):
         shelf.build("shelf.brief:jury")
@@ -79,7 +79,9 @@ def test_required_options_are_named() -> None:
 def test_lists_are_the_same_in_every_process(kind: str) -> None:
     code = f"import sys; sys.argv = ['turnwise', 'list', '{kind}']; from turnwise.cli.main import main; main()"
     texts = {
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(texts) == 1

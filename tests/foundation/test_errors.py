@@ -12,7 +12,12 @@ from turnwise.foundation.secrets import without_secrets
 
 @pytest.mark.parametrize(
     "error",
-    [InputError("a is wrong", "make it right"), StorageError("full"), EngineError("timeout", "took 9 s"), MissingDependency("av", "pip install av")],
+    [
+        InputError("a is wrong", "make it right"),
+        StorageError("full"),
+        EngineError("timeout", "took 9 s"),
+        MissingDependency("av", "pip install av"),
+    ],
 )
 def test_errors_survive_a_process_border(error: TurnwiseError) -> None:
     again = pickle.loads(pickle.dumps(error))

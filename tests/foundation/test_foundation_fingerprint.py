@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from turnwise.foundation.fingerprint import canonical, digest, file_digest, fingerprint, seed_of, source_digest
 
-PARTS = st.lists(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])))
+PARTS = st.lists(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+)
 
 
 def test_fingerprints_are_fixed_for_ever() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from small_study import dialogues, raw_study, small_study, write_corpus
 
+from small_study import dialogues, raw_study, small_study, write_corpus
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.judges.verdict import Abstention, Fault, Score, Silence
 from turnwise.study.experiment import carry_out, load_results

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from small_study import small_study
 
+from small_study import small_study
 from turnwise.statistics.table import tidy
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import Study
@@ -90,7 +90,9 @@ def test_thirty_kills_change_nothing(tmp_path: Path, monkeypatch: Any) -> None:
     while kills < KILLS:
         workers = kills % 3  # in one process, in one worker, in two
         process = subprocess.Popen(
-            [sys.executable, tmp_path / "run.py", tmp_path / "study.json", out, str(workers)], env=environment, start_new_session=True
+            [sys.executable, tmp_path / "run.py", tmp_path / "study.json", out, str(workers)],
+            env=environment,
+            start_new_session=True,
         )
         # From the first import to somewhere in the work: a run alone takes `alone` seconds after about half a second of imports.
         # Longer waits as the run goes on would finish it before the last kill, so most kills come early.
@@ -133,9 +135,24 @@ options = {{ diary = "{diary}" }}
 context = {{ user = "transcript" }}
 """
     )
-    command = [sys.executable, "-c", "from turnwise.cli.main import main; main()", "run", "study.toml", "--out", "run", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        "from turnwise.cli.main import main; main()",
+        "run",
+        "study.toml",
+        "--out",
+        "run",
+        "--workers",
+        "1",
+    ]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for _ in range(300):
         if len(rows(tmp_path / "run")) >= 5:

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from small_study import small_study
 
+from small_study import small_study
 from turnwise.agents.agent import View
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.verdict import Fault

@@ -34,7 +34,9 @@ def write(tmp_path: Path, text: str, name: str = "study.toml") -> Path:
 
 
 def test_arms_inherit_options_context_and_instructions(tmp_path: Path) -> None:
-    text = MINIMAL + """
+    text = (
+        MINIMAL
+        + """
 [arms.short]
 base = "base"
 context = { past = 0 }
@@ -44,6 +46,7 @@ options = { voice = true }
 instructions = "be brief"
 perturb = ["telephone", { name = "noise", options = { snr = 10 } }]
 """
+    )
     study = load_study(write(tmp_path, text))
     base, short, other = study.arms
     assert base.context == Context(past=3)

@@ -44,6 +44,10 @@ class Catalogue(msgspec.Struct, frozen=True):
         listed = [item for item in self.items if item.intent == intent and item not in without]
         return min(listed, key=lambda i: (len(i.misses(wishes)), seed_of(seed, i.name)), default=None)
 
+    def telling(self, intent: str) -> frozenset[str]:
+        """The slots by which the items of an intent differ."""
+        return frozenset(slot for item in self.items if item.intent == intent for slot in item.serves)
+
     def named(self, text: str) -> tuple[Item, ...]:
         """Items whose names occur in a text, in their order there."""
         line = f" {plain(text)} "

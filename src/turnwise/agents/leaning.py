@@ -13,13 +13,15 @@ from functools import lru_cache
 import msgspec
 
 from turnwise.agents.cues import any_of, cues, plain
-from turnwise.agents.domains import Domains
+from turnwise.agents.domains import Domains, Intent
 from turnwise.agents.mentions import mentions
 
 PASSING = 0.3  # weight of a cue without a request in its turn
 OWN_WORDS = 0.4  # weight of a cue in the agent's own earlier turn
 OWN_VALUE = 0.4  # weight of a value that only this intent knows
-COMMIT = 0.85  # evidence in one turn, or summed over turns, from which the agent acts on an intent
+COMMIT = 0.85  # summed evidence from which the agent acts on an intent, if there is a request too
+PATIENCE = 4  # user turns after which small talk is over and
+ENOUGH_THEN = 0.4  # this much evidence will do, without any request
 SHARED_SLOTS = frozenset(("day", "time", "area", "price", "people", "origin", "destination"))
 
 
@@ -43,6 +45,7 @@ def lean(text: str, domains: Domains) -> Leaning:
         weight = _cue_weight(line, intent.name, intent.cues, _shares(domains))
         weight *= 1.0 if request else PASSING
         own = [m for m in mentions(text, intent, alike=False) if m.slot not in SHARED_SLOTS and not m.weak]
+        own = [m for m in own if not _shared(m.value, intent)]
         weight += OWN_VALUE * min(1, len(own)) / _rivals(own[0].value, domains) if own else 0.0
         if weight:
             weights[intent.name] = weight
@@ -65,6 +68,7 @@ def wanted(turns: Sequence[Leaning], own: Sequence[Leaning] = (), hint: str | No
         if best is None or best == chosen:
             continue
         ready = total[best] >= COMMIT and (leaning.request or total[best] >= 2 * COMMIT)
+        ready = ready or (place >= PATIENCE and total[best] >= ENOUGH_THEN)
         if chosen is None and ready:
             chosen, since = best, place
         elif chosen is not None and ready and total[best] > total[chosen] + 0.3:
@@ -96,6 +100,10 @@ def _shares(domains: Domains) -> dict[str, int]:
         for cue in intent.cues:
             shares[cue] = shares.get(cue, 0) + 1
     return shares
+
+
+def _shared(value: str, intent: Intent) -> bool:
+    return any(value in slot.values for slot in intent.slots if slot.name in SHARED_SLOTS)
 
 
 def _rivals(value: str, domains: Domains) -> int:

@@ -18,14 +18,25 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--format", "name", metavar="NAME", default=None, help="How FILE is written: see `turnwise list corpora`.")
 @click.option(
-    "--background", type=click.Path(path_type=Path), multiple=True, help="More dialogues of the same format to learn from, not to judge."
+    "--background",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="More dialogues of the same format to learn from, not to judge.",
 )
-@click.option("--word-errors", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Word error rate of the hearing.")
+@click.option(
+    "--word-errors", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Word error rate of the hearing."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the plants, the mishearings and the resamples.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="Judge only the first N dialogues.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def audit_command(
-    file: Path | None, name: str | None, background: tuple[Path, ...], word_errors: float, seed: int, limit: int | None, as_json: bool
+    file: Path | None,
+    name: str | None,
+    background: tuple[Path, ...],
+    word_errors: float,
+    seed: int,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """Plant known failures in good dialogues and print what the judges make of them.
 
@@ -65,7 +76,8 @@ def _print(found: Audit) -> None:
 
     console = Console()
     console.print(
-        f"{found.dialogues} dialogues judged, {found.background} learned from, word errors {found.word_errors:g}, seed {found.seed}"
+        f"{found.dialogues} dialogues judged, {found.background} learned from, "
+        f"word errors {found.word_errors:g}, seed {found.seed}"
     )
     table = Table(title="planted failures against clean turns (95 % intervals over dialogues)")
     for heading in ("failure", "AUC", "false alarms", "detected: mild", "clear", "gross", "planted", "clean", "abstained"):

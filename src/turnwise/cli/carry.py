@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.console import Console
 from turnwise.cli.progress import Bars
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import Study
+
+if TYPE_CHECKING:
+    from turnwise.statistics.summary import Summary
 
 DONE, BELOW_THE_BAR, FAULTS = 0, 1, 3
 
@@ -42,12 +46,12 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
 
 def _below(study: Study, summary: Summary) -> list[str]:
     """The arms that miss the bar of the study, in words. An arm without a mean misses every bar."""
+    lower = {i.criterion.name for i in summary.instruments if i.criterion.better == "lower"}
     lines = []
     for criterion, bar in study.bar.items():
-        lower = summary.better(criterion) == "lower"
-        for arm in study.arms:
-            mean = summary.mean(arm.name, criterion)
-            if mean is None or (mean > bar if lower else mean < bar):
+        for arm in summary.arms:
+            mean = arm.criteria[criterion].estimate.mean
+            if mean is None or (mean > bar if criterion in lower else mean < bar):
                 said = "no score" if mean is None else f"{mean:.2f}"
                 lines.append(f"below the bar: {arm.name} has {said} on {criterion}, the bar is {bar:g}")
     return lines

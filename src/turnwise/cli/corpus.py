@@ -99,6 +99,8 @@ def convert(file: Path | None, name: str | None, target: str, out: Path, force: 
     turnwise corpus convert data.json --format msgd --to jsonl --out data.jsonl
     """
     _, reading = _open(file, name)
+    if not reading.dialogues:
+        raise InputError("there is no dialogue to convert", "see `turnwise corpus validate` for what was left out")
     _refuse_to_clobber(file, [out], force)
     corpus = CORPORA.build(target)
     _writer(corpus, target)(reading.dialogues, out)

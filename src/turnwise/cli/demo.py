@@ -10,7 +10,9 @@ import click
 @click.command(epilog="Example: turnwise demo --out runs/demo --dialogues 48")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True, help="Run folder.")
 @click.option("--dialogues", type=click.IntRange(1, 48), default=12, show_default=True, help="How many of the 48 dialogues.")
-@click.option("--workers", type=click.IntRange(0, 256), default=None, help="Worker processes; all cores where not given, 0 for none.")
+@click.option(
+    "--workers", type=click.IntRange(0, 256), default=None, help="Worker processes; all cores where not given, 0 for none."
+)
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
 @click.option("--print-study", is_flag=True, help="Print the study file and leave: a start for your own.")
 def demo_command(out: Path, dialogues: int, workers: int | None, embed_audio: bool, print_study: bool) -> int:

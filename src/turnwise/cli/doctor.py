@@ -54,7 +54,9 @@ def doctor_command() -> int:
 
 
 def _line(good: bool, text: str, remedy: str) -> None:
-    click.echo(f"{click.style('ok', fg='green') if good else click.style('--', fg='yellow')} {text}{'' if good else f': {remedy}'}")
+    click.echo(
+        f"{click.style('ok', fg='green') if good else click.style('--', fg='yellow')} {text}{'' if good else f': {remedy}'}"
+    )
 
 
 def _version(module: str) -> str:

@@ -87,7 +87,8 @@ def read_json(path: Path) -> Document:
         value = json.loads(source.content, object_pairs_hook=pairs, parse_constant=refuse)
     except json.JSONDecodeError as error:
         cut = ", the file may be cut short" if error.pos >= len(source.content.rstrip()) - 1 else ""
-        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}{cut}") from None
+        hint = "a file with one object per line is read with --format jsonl" if error.msg == "Extra data" else ""
+        raise InputError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}{cut}", hint) from None
     except RecursionError:
         raise InputError(f"{path}: JSON nested too deeply to be a corpus") from None
     except ValueError as error:

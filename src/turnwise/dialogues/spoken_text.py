@@ -17,7 +17,7 @@ _MANNERS = """
     nod pause ponder scoff shrug sigh smile smirk sniff snort sob stammer stutter whisper wince wink yawn
 """
 # These also begin ordinary asides, "(types of tea)" or "(clear skies)", so they count between stars only.
-_STARRED = "breathe clear cry glance hum lean listen look pat raise roll scratch take tilt tap think type wait"
+_STARRED = "breathe clear cry glance hum lean listen look pat raise roll scratch take tilt tap think type wait wave"
 MANNERS = frozenset(_MANNERS.split())
 STARRED_MANNERS = MANNERS | frozenset(_STARRED.split())
 SOUNDS = MANNERS | {"laughter", "silence", "applause", "beat"}

@@ -7,8 +7,6 @@ become one by their mean, and `read_file` says so. A file that holds no sound is
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.errors import InputError, MissingDependency
+from turnwise.foundation.whole_file import write_whole
 
 CONTAINERS = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".wma")  # what soundfile cannot open
 WRITTEN = (".wav", ".flac")
@@ -63,16 +62,7 @@ def write_sound(sound: Sound, path: Path) -> None:
         raise InputError(f"{path} cannot be written as sound", f"endings: {', '.join(WRITTEN)}")
     buffer = io.BytesIO()
     soundfile.write(buffer, np.clip(sound.samples, -1.0, 1.0), sound.rate, format=path.suffix[1:].upper(), subtype="PCM_16")
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getvalue())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    write_whole(path, buffer.getvalue())
 
 
 def _decode(path: Path) -> tuple[NDArray[np.float32], int]:

@@ -1,9 +1,9 @@
 """What the judges without an LLM see of failures planted on purpose, and how often they cry wolf.
 
-Every written reply of the dialogues is judged as it is (a clean turn) and, at up to three turns of a dialogue for each failure, in
-place of it a planted one. For each failure the area under the ROC curve of its judge (planted against clean turns), the
-share of plants it puts above mild, by level, and the share of clean turns it puts there (false alarms); every figure with a
-95 % interval from a bootstrap over dialogues. The confusion says which judge cried loudest at which plant.
+Every written reply of the dialogues is judged as it is (a clean turn) and, at up to three turns of a dialogue for each
+failure, in place of it a planted one. For each failure the area under the ROC curve of its judge (planted against clean
+turns), the share of plants it puts above mild, by level, and the share of clean turns it puts there (false alarms); every
+figure with a 95 % interval from a bootstrap over dialogues. The confusion says which judge cried loudest at which plant.
 """
 
 from __future__ import annotations

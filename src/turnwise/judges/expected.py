@@ -1,9 +1,9 @@
 """How well a reply fits the place where it was given, compared with the other places of the corpus.
 
 Two linear maps are learned from the written dialogues: from a place (the user's words, the agent's before them, what was
-stated and asked) to the words of the reply that follows. The fit of a reply is the cosine of what was expected and what
-was said. A number of its own means little, so it is compared: the same reply at other places of the same intent, which asks whether
-it belongs elsewhere, whatever the agent's wording is.
+stated and asked) to the words of the reply that follows. The fit of a reply is the cosine of what was expected and what was
+said. A number of its own means little, so it is compared: the same reply at other places of the same intent, which asks
+whether it belongs elsewhere, whatever the agent's wording is.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 Vector = Mapping[str, float]
 
@@ -68,5 +69,5 @@ def same_word(a: str, b: str) -> bool:
         return True
     if a[:1].isdigit() or b[:1].isdigit() or min(len(a), len(b)) < 4:
         return False
-    pairs_a, pairs_b = Counter(zip(a, a[1:], strict=False)), Counter(zip(b, b[1:], strict=False))
+    pairs_a, pairs_b = Counter(pairwise(a)), Counter(pairwise(b))
     return 2 * (pairs_a & pairs_b).total() >= 0.6 * (pairs_a.total() + pairs_b.total())

@@ -4,13 +4,13 @@ A plant is a whole `Exchange`: the written conversation as it was, and in place 
 way. What is planted comes from the dialogue itself, from other dialogues of the corpus, or from phrases of this file that no
 judge's lexicon may hold. Nothing here uses what the judges have learned.
 
-| failure         | mild                                         | clear                                   | gross                       |
-|-----------------|----------------------------------------------|-----------------------------------------|-----------------------------|
-| repetition      | one earlier sentence again, then the reply   | an earlier reply again, lightly reworded | an earlier reply, word for word |
-| generic         | a vague, long stock phrase                   | a short stock phrase                    | a bare acknowledgement      |
-| topic_drift     | first sentence right, then another subject   | a reply of the nearest other intents    | a reply of the farthest     |
-| misunderstanding| right, but for a wrong value just stated     | a reply from another place of the intent | one that also follows a plain question of the user |
-| memory          | right, but for a wrong value stated earlier  | asks for a slot already stated          | cannot tell the user what was stated, though asked |
+- repetition: an earlier sentence again before the right reply (mild), an earlier reply reworded (clear) or verbatim (gross).
+- generic: a long vague stock phrase (mild), a short one (clear), a bare acknowledgement (gross).
+- topic_drift: the first sentence right, then another subject (mild); a reply of a nearer (clear) or farther (gross) intent.
+- misunderstanding: right but for a wrong value of what was just stated (mild); a reply from another place of the same intent
+  (clear), also where the user has just asked for something (gross).
+- memory: right but for a wrong value of what was stated earlier (mild); a question for a slot already answered (clear); unable
+  to tell what was stated, though asked (gross).
 """
 
 from __future__ import annotations
@@ -287,6 +287,6 @@ def _intent_distances(corpus: Sequence[Dialogue]) -> dict[str, tuple[str, ...]]:
 
     out: dict[str, tuple[str, ...]] = {}
     for intent in sorted(shares):
-        ranked = sorted(((-cosine(intent, other), other) for other in sorted(shares) if other != intent))
+        ranked = sorted((-cosine(intent, other), other) for other in sorted(shares) if other != intent)
         out[intent] = tuple(other for score, other in ranked if -score <= 0.6)
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from turnwise.judges.judge import Criterion
 
 MILD, MODERATE = 33.0, 66.0  # upper ends of the bands
@@ -18,7 +20,7 @@ def graded(evidence: float, none: float, mild: float, moderate: float, severe: f
     if evidence <= none:
         return 0.0
     steps = ((none, 0.0), (mild, MILD), (moderate, MODERATE), (severe, 100.0))
-    for (x0, y0), (x1, y1) in zip(steps, steps[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(steps):
         if evidence <= x1:
             return round(y0 + (y1 - y0) * (evidence - x0) / (x1 - x0), 1)
     return 100.0

@@ -26,9 +26,7 @@ class Subjects:
         self._count: dict[str, Counter[str]] = {}
         self._of: dict[str, tuple[str, frozenset[str]]] = {}
         for dialogue in dialogues:
-            words = frozenset(
-                w for t in dialogue.turns for w in content(tokens(t.text)) if not numeric(w)
-            )
+            words = frozenset(w for t in dialogue.turns for w in content(tokens(t.text)) if not numeric(w))
             self._of[dialogue.id] = (dialogue.intent, words)
             self._size[dialogue.intent] += 1
             self._count.setdefault(dialogue.intent, Counter()).update(words)

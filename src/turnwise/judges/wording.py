@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+def word_list(words: str) -> tuple[str, ...]:
+    """The words of a text that is easier to read than a list."""
+    return tuple(words.split())
+
+
+_UNITS = word_list("""
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen""")
+_TENS = word_list("twenty thirty forty fifty sixty seventy eighty ninety")
 NUMBERS = {word: n for n, word in enumerate(_UNITS)} | {word: 10 * n for n, word in enumerate(_TENS, start=2)}
-_ORDINAL_UNITS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth "
-    "seventeenth eighteenth nineteenth"
-).split()
+_ORDINAL_UNITS = word_list("""
+    first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth
+    seventeenth eighteenth nineteenth""")
 _ORDINALS = {word: n for n, word in enumerate(_ORDINAL_UNITS, start=1)} | {"twentieth": 20, "thirtieth": 30}
-MONTHS = tuple("january february march april may june july august september october november december".split())
+MONTHS = word_list("january february march april may june july august september october november december")
 
 _ISO_DATE = re.compile(r"\b\d{4}-(\d{2})-(\d{2})\b")
 _DOLLARS = re.compile(r"\$(\d+)")
@@ -32,11 +37,12 @@ _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 
 # Words that carry the grammar of a sentence and nothing of what it is about.
 FUNCTION_WORDS = frozenset(
-    "a an and any are am as at be been being but by can can't could did do does doesn't don't for from had has have he her here "
-    "hers him his how i i'd i'll i'm i've if in into is isn't it it's its just let let's like may me mine more my no not of "
-    "oh ok okay on one or our out shall she should so some than that that's the their them then there there's they this those "
-    "to too up us very was we we'd we'll we're we've well were what what's when where which who will with would yes you you'd "
-    "you'll you're you've your yours am pm about also right sure please".split()
+    word_list("""
+    a an and any are am as at be been being but by can can't could did do does doesn't don't for from had has have he her here
+    hers him his how i i'd i'll i'm i've if in into is isn't it it's its just let let's like may me mine more my no not of
+    oh ok okay on one or our out shall she should so some than that that's the their them then there there's they this those
+    to too up us very was we we'd we'll we're we've well were what what's when where which who will with would yes you you'd
+    you'll you're you've your yours am pm about also right sure please""")
 )
 
 
@@ -94,9 +100,9 @@ def _joined(raw: list[str]) -> list[str]:
         word, rest = raw[i], raw[i + 1 : i + 4]
         if word.isdigit() and rest[:1] == ["hundred"]:
             number, i = int(word) * 100, i + 1
-            skip = 2 if rest[1:2] == ["and"] and rest[2:3] and rest[2].isdigit() else 1
-            if len(rest) > skip - 1 and raw[i + skip : i + skip + 1] and raw[i + skip].isdigit() and int(raw[i + skip]) < 100:
-                number, i = number + int(raw[i + skip]), i + skip
+            after = 2 if rest[1:2] == ["and"] else 1
+            if rest[after : after + 1] and re.fullmatch("[0-9]{1,2}", rest[after]):
+                number, i = number + int(rest[after]), i + after
             made.append(str(number))
         elif _CLOCK.fullmatch(word):
             hour, minute = word.split(":")
@@ -105,7 +111,7 @@ def _joined(raw: list[str]) -> list[str]:
             hour, part = int(rest[1]), 30 if word == "half" else 15
             made.append(_clock(hour, part) if rest[0] != "to" else _clock(hour - 1, 60 - part))
             i += 2
-        elif word.isdigit() and 1 <= int(word) <= 12 and rest[:1] and rest[0].isdigit() and len(rest[0]) == 2 and int(rest[0]) < 60:
+        elif word.isdigit() and 1 <= int(word) <= 12 and rest[:1] and re.fullmatch("[1-5][0-9]", rest[0]):
             made.append(_clock(int(word), int(rest[0])))
             i += 1
         elif word in MONTHS and rest[:1] and rest[0].isdigit() and 1 <= int(rest[0]) <= 31:
@@ -134,7 +140,7 @@ def content(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def grams(words: tuple[str, ...]) -> tuple[str, ...]:
     """Words and pairs of neighbours."""
-    return words + tuple(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    return words + tuple(f"{a} {b}" for a, b in pairwise(words))
 
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]*")

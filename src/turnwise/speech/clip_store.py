@@ -1,7 +1,7 @@
 """The clip store: a folder where sounds are kept under the fingerprint of their samples.
 
 Sounds are stored as 16-bit FLAC at `<root>/<2 hex digits>/<30 hex digits>.flac`, so the same sound is stored once, however many
-processes keep it at the same moment: each writes its own temporary file beside the target and renames it. Beside the clips,
+processes keep it at the same moment. Beside the clips,
 `<root>/memo/` holds what measured steps gave and how long they took when they really ran.
 
 No path is built from anything but a fingerprint.
@@ -10,9 +10,7 @@ No path is built from anything but a fingerprint.
 from __future__ import annotations
 
 import io
-import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, StorageError
 from turnwise.foundation.fingerprint import digest
+from turnwise.foundation.whole_file import write_whole
 from turnwise.speech.clip import Clip
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ class ClipStore(msgspec.Struct, frozen=True):
         clip = Clip(name, sound.rate, len(pcm) / sound.rate, perturbation)
         path = self.path(clip)
         if not _holds_bytes(path):
-            _write(path, _flac(pcm, sound.rate))
+            write_whole(path, _flac(pcm, sound.rate))
         return clip
 
     def path(self, clip: Clip) -> Path:
@@ -84,7 +83,7 @@ class ClipStore(msgspec.Struct, frozen=True):
             started = time.perf_counter()
             value = make()
             memo = _Memo(value, time.perf_counter() - started)
-            _write(path, msgspec.json.encode(memo))
+            write_whole(path, msgspec.json.encode(memo))
         return memo.value, memo.seconds
 
     def _read(self, clip: Clip) -> tuple[NDArray[np.int16] | None, str]:
@@ -140,21 +139,6 @@ def _holds_bytes(path: Path) -> bool:
         return False
     except OSError as error:
         raise StorageError(f"{path} cannot be used: {error.strerror}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written: {error.strerror}", "make room or permit writing there") from error
 
 
 def _recall(path: Path, type_: type[T]) -> _Memo[T] | None:

@@ -1,7 +1,7 @@
 """How strong a sound is: level in dBFS, level of the speech in it, loudness in LUFS.
 
-0 dBFS is the level of a square wave at full scale, so a full-scale sine is at -3 dBFS. The active level leaves pauses out: frames of
-20 ms count when they are less than `ACTIVE_RANGE` below the loudest one.
+0 dBFS is the level of a square wave at full scale, so a full-scale sine is at -3 dBFS. The active level leaves pauses out:
+frames of 20 ms count when they are less than `ACTIVE_RANGE` below the loudest one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Silence at both ends of a sound, and its removal.
 
-The threshold is `THRESHOLD` dBFS on frames of 20 ms: quieter than any speech that was recorded on purpose, louder than the noise of
-16-bit storage and of good rooms. A margin of `MARGIN` seconds stays, so that soft first and last sounds are not cut off.
+The threshold is `THRESHOLD` dBFS on frames of 20 ms: quieter than any speech that was recorded on purpose, louder than the
+noise of 16-bit storage and of good rooms. A margin of `MARGIN` seconds stays, so that soft first and last sounds are not cut
+off.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def arpa(sentences: Iterable[Sequence[str]], background: Mapping[str, float], we
 def _unigrams(counts: Counter[Gram], background: Mapping[str, float], weight: float) -> dict[Gram, float]:
     total = sum(counts.values())
     kinds = len(counts) * weight
-    general = {(word,): p for word, p in background.items() if word != START}
+    general: dict[Gram, float] = {(word,): p for word, p in background.items() if word != START}
     # A word of the sentences that general speech does not know gets the background's smallest probability.
     least = min(general.values(), default=1.0)
     for gram in counts:

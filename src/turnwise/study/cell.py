@@ -1,7 +1,7 @@
 """A cell: one piece of work, known by the fingerprint of everything that could change its result.
 
-Cells form a graph: user clip -> user transcript -> reply -> transcript -> verdicts. A reply's inputs hold the fingerprint of what the
-agent is shown, and what it is shown holds its earlier replies, so a change anywhere renames everything that follows from it.
+Cells form a graph: user clip -> user transcript -> reply -> transcript -> verdicts. A reply's inputs hold the fingerprint of
+what the agent is shown, and what it is shown holds its earlier replies, so a change anywhere renames all that follows from it.
 """
 
 from __future__ import annotations

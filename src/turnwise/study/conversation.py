@@ -217,5 +217,3 @@ def _outcome(half: _Half, ruling: Ruling | Fault | None, criterion: str) -> Outc
     if ruling is None:
         return Fault("pending", "not judged yet")
     return ruling.verdicts.get(criterion) or Fault("contract", f"the judge gave no verdict on {criterion}")
-
-

@@ -47,8 +47,8 @@ def carry_out(
 ) -> CarriedOut:
     """Do what is missing of a study in the run folder `out`.
 
-    `folder` is where the study's relative paths start. `workers` is the number of processes, all cores where not given, and 0 means
-    none: everything happens in this process.
+    `folder` is where the study's relative paths start. `workers` is the number of processes: all cores where not given, and 0
+    for none, when everything happens in this process.
     """
     plan = make_plan(study, folder)
     place = RunFolder(out)

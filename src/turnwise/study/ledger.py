@@ -1,8 +1,8 @@
 """The ledger: one SQLite file that holds all that was ever done in a run, written cell by cell, never changed.
 
-Rows are only added. A cell that failed leaves a row with outcome `fault`; a later success adds another row, and the unique index makes a
-second success impossible. Write-ahead logging makes every commit survive `kill -9` of this process. One process writes:
-the run folder's lock sees to that.
+Rows are only added. A cell that failed leaves a row with outcome `fault`; a later success adds another row, and the unique
+index makes a second success impossible. Write-ahead logging makes every commit survive `kill -9` of this process. One process
+writes: the run folder's lock sees to that.
 """
 
 from __future__ import annotations
@@ -223,14 +223,18 @@ class Ledger:
         except sqlite3.OperationalError as error:
             text = str(error)
             if "full" in text or "disk I/O" in text:
-                raise StorageError(f"{self.path}: the disk is full or cannot be written ({text})", "make room, then run again") from error
+                raise StorageError(
+                    f"{self.path}: the disk is full or cannot be written ({text})", "make room, then run again"
+                ) from error
             if "readonly" in text or "unable to open" in text:
                 raise StorageError(f"{self.path} cannot be written ({text})", "check the folder's permissions") from error
             if "locked" in text:
                 raise StorageError(f"{self.path} is in use by another process") from error
             raise StorageError(f"{self.path}: {text}") from error
         except sqlite3.DatabaseError as error:
-            raise StorageError(f"{self.path} is not a usable ledger ({error})", "restore it from a copy, or start a new run folder") from error
+            raise StorageError(
+                f"{self.path} is not a usable ledger ({error})", "restore it from a copy, or start a new run folder"
+            ) from error
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -140,7 +140,9 @@ def draw(study: Study, reading: Reading) -> tuple[Dialogue, ...]:
         by_id = {d.id: d for d in reading.dialogues}
         missing = [i for i in chosen.ids if i not in by_id]
         if missing:
-            raise InputError(f"corpus.ids: no dialogue is called {missing[0]!r}", "turnwise corpus stats FILE lists what is there")
+            raise InputError(
+                f"corpus.ids: no dialogue is called {missing[0]!r}", "turnwise corpus stats FILE lists what is there"
+            )
         return tuple(by_id[i] for i in chosen.ids)
     spoken = tuple(d for d in reading.dialogues if d.rounds())
     if chosen.n is None:

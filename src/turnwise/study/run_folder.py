@@ -1,9 +1,9 @@
 """The folder of a run: what lies where, and who may write.
 
-    ledger.sqlite   everything that was done
-    clips/          the sound, by content
-    manifest.json   what was drawn and with which versions, for people
-    report.html, summary.json, tables, figures   made from the ledger, may be deleted
+ledger.sqlite   everything that was done
+clips/          the sound, by content
+manifest.json   what was drawn and with which versions, for people
+report.html, summary.json, tables, figures   made from the ledger, may be deleted
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            raise StorageError(f"another process is working on {self.path}", "wait for it, or choose another folder with --out") from error
+            raise StorageError(
+                f"another process is working on {self.path}", "wait for it, or choose another folder with --out"
+            ) from error
         except OSError as error:
             raise StorageError(f"{self.path} cannot be written: {error.strerror}", "check the folder's permissions") from error
         try:
@@ -81,4 +83,6 @@ def write_file(path: Path, data: bytes) -> None:
             os.unlink(name)
             raise
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}", "make room or check the folder's permissions") from error
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}", "make room or check the folder's permissions"
+        ) from error

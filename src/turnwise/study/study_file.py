@@ -1,20 +1,20 @@
 """A study read from TOML or YAML, with everything inherited resolved and every mistake named precisely.
 
-    name = "first"
-    seed = 1
-    instructions = "You are a friendly assistant."
+name = "first"
+seed = 1
+instructions = "You are a friendly assistant."
 
-    [corpus]
-    format = "demo"
-    n = 12
+[corpus]
+format = "demo"
+n = 12
 
-    [arms.frame]
-    agent = "cascade"
-    options = { mind = "frame" }
+[arms.frame]
+agent = "cascade"
+options = { mind = "frame" }
 
-    [arms.frame-last-turn]
-    base = "frame"
-    context = { past = 0 }
+[arms.frame-last-turn]
+base = "frame"
+context = { past = 0 }
 """
 
 from __future__ import annotations
@@ -189,7 +189,9 @@ def _resolve(written: _Study, arm: str, name: str) -> Arm:
     current: str | None = arm
     while current is not None:
         if current in chain:
-            raise InputError(f"{name}: arms.{arm}.base: arms are based on each other in a circle: {' -> '.join((*chain, current))}")
+            raise InputError(
+                f"{name}: arms.{arm}.base: arms are based on each other in a circle: {' -> '.join((*chain, current))}"
+            )
         if current not in written.arms:
             close = difflib.get_close_matches(current, written.arms, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"arms: {', '.join(written.arms)}"
@@ -222,7 +224,10 @@ def _check(study: Study, name: str) -> None:
     _known(RECOGNIZERS, study.transcriber, f"{name}: transcriber")
     for judge in study.judges:
         _known(JUDGES, judge, f"{name}: judges")
-    for place, choices in (("user.perturb", study.user.perturb), *((f"arms.{a.name}.perturb", a.perturb or ()) for a in study.arms)):
+    for place, choices in (
+        ("user.perturb", study.user.perturb),
+        *((f"arms.{a.name}.perturb", a.perturb or ()) for a in study.arms),
+    ):
         for choice in choices:
             _known(PERTURBATIONS, choice, f"{name}: {place}")
     for arm in study.arms:

@@ -1,4 +1,7 @@
-"""What a worker can be asked to do. Tasks carry values, never open things, so that they can cross to another process or machine."""
+"""What a worker can be asked to do.
+
+Tasks carry values, never open things, so that they can cross to another process or machine.
+"""
 
 from __future__ import annotations
 

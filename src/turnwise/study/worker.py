@@ -131,7 +131,9 @@ class Worker:
 
     def _hear(self, task: Hear) -> Transcript:
         material = self.kit.material.digest if self.kit.transcriber_adapts else ""
-        key = fingerprint("transcribed", self.kit.transcriber_identity, material, task.clip.digest, task.dialogue if material else "")
+        key = fingerprint(
+            "transcribed", self.kit.transcriber_identity, material, task.clip.digest, task.dialogue if material else ""
+        )
         return self.clips.once(key, lambda: self._listen(task), Transcript)[0]
 
     def _listen(self, task: Hear) -> Transcript:

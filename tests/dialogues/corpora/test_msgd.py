@@ -264,7 +264,7 @@ pieces = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(pieces | st.text(max_size=30))
 def test_spoken_words_written_again_read_as_themselves(raw: str) -> None:
     line = msgd.spoken(raw)
@@ -274,7 +274,7 @@ def test_spoken_words_written_again_read_as_themselves(raw: str) -> None:
     assert (again.speaker, again.text, again.remarks) == (speaker, text, ())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(any_corpus, pieces)
 def test_any_corpus_written_once_goes_round_for_ever(tmp_path: Path, corpus: list[Dialogue], extra: str) -> None:
     """The first writing may lose what the format has no place for; nothing is lost after that."""
@@ -299,7 +299,7 @@ wild_items = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(wild_items)
 def test_whatever_the_types_every_item_is_kept_or_said(tmp_path: Path, items: list[Any]) -> None:
     reading = read(tmp_path, *items)

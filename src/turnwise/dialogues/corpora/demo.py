@@ -12,9 +12,9 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from turnwise.dialogues.corpora import jsonl
 from turnwise.dialogues.corpus import Corpus, Irregularity, Reading
 from turnwise.dialogues.dialogue import Dialogue
+from turnwise.dialogues.json_lines import read as read_lines
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import fingerprint
 
@@ -33,7 +33,7 @@ def read(path: Path | None = None) -> Reading:
     folder = files("turnwise.dialogues") / "demo"
     for entry in sorted((e for e in folder.iterdir() if e.name.endswith(".jsonl")), key=lambda e: e.name):
         with as_file(entry) as place:
-            part = jsonl.read(place)
+            part = read_lines(place)
         dialogues.extend(part.dialogues)
         odd.extend(part.irregularities)
         digests.append(part.digest)

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
 from turnwise.judges.composition import composed
-from turnwise.judges.judge import Bench, Criterion, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Criterion, Exchange, Spoken
 from turnwise.judges.verdict import Abstention, Score, Verdict
 
 NAME = "consistency"
@@ -35,7 +36,7 @@ def _open(bench: Bench) -> _Sitting:
     return _Sitting()
 
 
-def judge() -> Judge:
+def judge() -> TextJudge:
     heard = Spoken(1, Turn("user", "Hello."), None, None, "hello", "Hello.", None)
     verdicts: dict[str, Verdict] = {
         "topic_drift": Score(0.0),
@@ -44,7 +45,7 @@ def judge() -> Judge:
         "repetition": Score(50.0),
     }
     reason = "repetition 50: -20 points; not judged: memory"
-    return Judge(
+    return TextJudge(
         version=1,
         criteria=(Criterion(NAME, "points of 100", "higher", 0.0, 100.0),),
         open=_open,

@@ -14,7 +14,8 @@ import math
 from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
-from turnwise.judges.judge import Bench, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
 from turnwise.judges.likeness import same_word
 from turnwise.judges.phrasing import COURTESY, GENERAL
@@ -89,9 +90,9 @@ def _example(reply: str) -> Exchange:
     return Exchange("example", "FindRestaurants", (), (Spoken(1, user, None, None, reply, reply, None),))
 
 
-def judge() -> Judge:
+def judge() -> TextJudge:
     user = "my sister visits on friday and she adores spicy food and old jazz clubs"
-    return Judge(
+    return TextJudge(
         version=1,
         criteria=(criterion(NAME),),
         open=_open,

@@ -1,11 +1,11 @@
 """The agent forgets what the user has told it in earlier turns.
 
-Three signs: it asks for a slot that is already answered (which words ask for which slot is learned from the corpus); it names a value
-that contradicts the one in force, where later statements replace earlier ones (in which phrases an agent names the user's own
-values is learned too); asked to repeat what was stated, it does not name it.
+Three signs: it asks for a slot that is already answered (which words ask for which slot is learned from the corpus); it names
+a value that contradicts the one in force, where later statements replace earlier ones (in which phrases an agent names the
+user's own values is learned too); asked to repeat what was stated, it does not name it.
 Sees only what the corpus annotates: facts of its users, and slots asked for. A forgotten remark that is no slot goes unseen,
-as does a value said in words the corpus does not use for it. Asking again in order to confirm counts as asking where it is put as an
-open question. Misheard numbers look like forgotten ones.
+as does a value said in words the corpus does not use for it. Asking again in order to confirm counts as asking where it is
+put as an open question. Misheard numbers look like forgotten ones.
 Abstains where nothing was stated before this turn: nothing can have been forgotten.
 """
 
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Fact, Turn
-from turnwise.judges.judge import Bench, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
 from turnwise.judges.likeness import same_word
 from turnwise.judges.phrasing import GENERAL
@@ -95,8 +96,8 @@ def _example(reply: str) -> Exchange:
     return Exchange("example", "SearchHotel", (), rounds)
 
 
-def judge() -> Judge:
-    return Judge(
+def judge() -> TextJudge:
+    return TextJudge(
         version=1,
         criteria=(criterion(NAME),),
         open=_open,

@@ -1,11 +1,12 @@
 """The reply takes the user's present turn for something else: answers another question, or has a value wrong that was just given.
 
-Two pieces of evidence. The place: maps learned from the corpus say which words a turn like this one lets expect; a reply that would
-be expected at most other places of the same intent but not here answers something else. The value: a number, date or name in the
-reply that differs from what the user states in this very turn, in a phrase where the corpus's agents name the user's own value.
+Two pieces of evidence. The place: maps learned from the corpus say which words a turn like this one lets expect; a reply that
+would be expected at most other places of the same intent but not here answers something else. The value: a number, date or
+name in the reply that differs from what the user states in this very turn, in a phrase where the corpus's agents name the
+user's own value.
 Sees replies from another stage of the same task, answers to another question, and wrong values. Does not understand the
-sentence: a misreading in fitting words passes, and an agent whose wording the corpus hardly knows is judged by values
-alone. This is the hardest of the five and the least sure; see `turnwise audit`.
+sentence: a misreading in fitting words passes, and an agent whose wording the corpus hardly knows is judged by values alone.
+This is the hardest of the five and the least sure; see `turnwise audit`.
 Abstains where the corpus has too few places of this intent to compare with.
 """
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
-from turnwise.judges.judge import Bench, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
 from turnwise.judges.scene import scene_of
 from turnwise.judges.severity import criterion, graded
@@ -40,9 +42,12 @@ class _Sitting:
         contrast = self._corpus.expected.contrast(scene) if self._corpus.scenes else None
         if contrast is None and not scene.fresh:
             return {NAME: Abstention("the corpus has too little to say what should follow here")}
-        found = [(graded(c.trust, *TRUST), f"says {c.slot} {' '.join(c.said)}, the user just said {' '.join(c.stated)}") for c in wrong]
+        found = [
+            (graded(c.trust, *TRUST), f"says {c.slot} {' '.join(c.said)}, the user just said {' '.join(c.stated)}") for c in wrong
+        ]
         if contrast is not None:
-            found.append((graded(-contrast, *UNEXPECTED), f"{' '.join(scene.reply)!r} is expected elsewhere, not after {' '.join(scene.user)!r}"))
+            reason = f"{' '.join(scene.reply)!r} is expected elsewhere, not after {' '.join(scene.user)!r}"
+            found.append((graded(-contrast, *UNEXPECTED), reason))
         value, reason = max(found, default=(0.0, ""))
         return {NAME: Score(value, reason if value else "follows from what the user said")}
 
@@ -51,10 +56,12 @@ def _open(bench: Bench) -> _Sitting:
     return _Sitting(learned(bench.background))
 
 
-def judge() -> Judge:
+def judge() -> TextJudge:
     user = Turn("user", "Could you find me a quiet hotel near the harbor?")
-    exchange = Exchange("example", "SearchHotel", (), (Spoken(1, user, None, None, "two tickets then", "Two tickets, then.", None),))
-    return Judge(
+    exchange = Exchange(
+        "example", "SearchHotel", (), (Spoken(1, user, None, None, "two tickets then", "Two tickets, then.", None),)
+    )
+    return TextJudge(
         version=1,
         criteria=(criterion(NAME),),
         open=_open,

@@ -2,9 +2,9 @@
 
     naturalness = 100 x (1 - 0.8 x repetition / 100) x (1 - 0.6 x generic / 100)
 
-A severe repetition leaves 20 points, a severe stock phrase 40; the more severe of either, the fewer points, whatever the other is. A
-part that abstains counts as without failure and is named in the reason; if both abstain, so does this; a fault of a part is a
-fault here.
+A severe repetition leaves 20 points, a severe stock phrase 40; the more severe of either, the fewer points, whatever the
+other is. A part that abstains counts as without failure and is named in the reason; if both abstain, so does this; a fault of
+a part is a fault here.
 Sees what its parts see and nothing else: grammar, tone and voice are outside it. It is not the number an LLM judge or a
 person would give, though it moves the same way.
 """
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
 from turnwise.judges.composition import composed
-from turnwise.judges.judge import Bench, Criterion, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Criterion, Exchange, Spoken
 from turnwise.judges.verdict import Score, Verdict
 
 NAME = "naturalness"
@@ -34,10 +35,10 @@ def _open(bench: Bench) -> _Sitting:
     return _Sitting()
 
 
-def judge() -> Judge:
+def judge() -> TextJudge:
     heard = Spoken(1, Turn("user", "Hello."), None, None, "hello", "Hello.", None)
     verdicts: dict[str, Verdict] = {"repetition": Score(50.0), "generic": Score(0.0)}
-    return Judge(
+    return TextJudge(
         version=1,
         criteria=(Criterion(NAME, "points of 100", "higher", 0.0, 100.0),),
         open=_open,

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
 from turnwise.judges.alignment import aligned
-from turnwise.judges.judge import Bench, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
 from turnwise.judges.likeness import Likeness, same_word
 from turnwise.judges.phrasing import COURTESY
@@ -25,7 +26,7 @@ from turnwise.judges.verdict import Abstention, Score, Verdict
 from turnwise.judges.wording import FUNCTION_WORDS, numeric
 
 NAME = "repetition"
-LITTLE = 1.2  # weight of common words below which two replies share no more than small talk does
+LITTLE = 0.8  # weight of common words below which two replies share no more than small talk does
 MUCH = 6.0  # weight in common that is a severe repetition however long the reply
 NEARBY = 3  # words beside the common stretch in which news count against a repetition
 STEPS = (0.42, 0.52, 0.68, 0.9)  # shares of a reply that was said before: none, and the upper ends of mild, moderate, severe
@@ -89,8 +90,8 @@ def _example(*replies: str) -> Exchange:
 _COPY = "which evening would you be arriving and how many nights will you stay"
 
 
-def judge() -> Judge:
-    return Judge(
+def judge() -> TextJudge:
+    return TextJudge(
         version=1,
         criteria=(criterion(NAME),),
         open=_open,

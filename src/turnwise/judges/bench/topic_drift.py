@@ -1,8 +1,9 @@
 """The reply is about something else than this conversation.
 
 Three pieces of evidence: how much better another intent of the corpus explains the reply's words than this conversation's own
-(naive Bayes, judged dialogue left out); how much of the reply takes up words of the user's turn or of the conversation so far;
-and whether it asks for something that this intent needs. Small talk that takes up the user's words is no drift, whatever it is about.
+(naive Bayes, judged dialogue left out); how much of the reply takes up words of the user's turn or of the conversation so
+far; and whether it asks for something that this intent needs. Small talk that takes up the user's words is no drift, whatever
+it is about.
 Sees another subject's vocabulary. Does not see a change to another matter of the same intent (see misunderstanding), nor a
 drift into a subject the corpus has never met unless nothing ties it to the conversation; short courtesies are no evidence
 either way. Abstains where the corpus has a single intent or none.
@@ -13,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
-from turnwise.judges.judge import Bench, Exchange, Judge, Spoken
+from turnwise.judges.instrument import TextJudge
+from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
 from turnwise.judges.likeness import same_word
 from turnwise.judges.phrasing import GENERAL
@@ -26,7 +28,7 @@ NAME = "topic_drift"
 STEPS = (1.5, 3.0, 5.0, 9.0)  # evidence in nats: none, and the upper ends of mild, moderate, severe
 TIED = 1.6  # nats that one fully telling word taken up from the conversation weighs against a drift
 
-PURSUED = 3.0  # nats that a sure question for a slot of this intent weighs against a drift
+PURSUED = 2.0  # nats that a sure question for a slot of this intent weighs against a drift
 SURELY = 0.4  # below that, words merely resemble a question
 
 
@@ -74,10 +76,10 @@ def _open(bench: Bench) -> _Sitting:
     return _Sitting(learned(bench.background))
 
 
-def judge() -> Judge:
+def judge() -> TextJudge:
     user = Turn("user", "Could you find me a quiet hotel near the harbor?")
     exchange = Exchange("example", "SearchHotel", (), (Spoken(1, user, None, None, "yes", "Yes.", None),))
-    return Judge(
+    return TextJudge(
         version=1,
         criteria=(criterion(NAME),),
         open=_open,

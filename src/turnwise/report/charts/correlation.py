@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from turnwise.report.charts.curve import slug
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import spoken
@@ -56,12 +58,29 @@ def correlation_figure(matrix: Correlations, criteria: tuple[str, ...]) -> Figur
     return Figure(f"correlation-{matrix.unit}-{slug(matrix.arm)}", f"Correlation of criteria, {matrix.arm}", text, spec)
 
 
+def matrix_rows(matrix: Correlations, criteria: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The same cells as rows of a table, with the name of each cell's tint."""
+    rows = []
+    for i, a in enumerate(criteria):
+        cells: list[dict[str, Any] | None] = []
+        for j, b in enumerate(criteria):
+            pair = None if i == j else matrix.of(a, b)
+            r = None if pair is None else pair.pearson if i > j else pair.spearman
+            cells.append(None if pair is None else _table_cell(_cell(a, b, pair, below=i > j), r))
+        rows.append({"name": spoken(a), "cells": cells})
+    return rows
+
+
+def _table_cell(cell: dict[str, Any], r: float | None) -> dict[str, Any]:
+    return {**cell, "tint": "undefined", "said": "undefined"} if r is None else {**cell, "tint": tint(r)}
+
+
 def tint(r: float | None) -> str:
     """The colour's name for a coefficient."""
     return "panel" if r is None else f"r{sum(r > bound for bound in STEPS)}"
 
 
-def _cell(a: str, b: str, pair: Correlation, *, below: bool) -> dict[str, object]:
+def _cell(a: str, b: str, pair: Correlation, *, below: bool) -> dict[str, Any]:
     r, kind = (pair.pearson, "Pearson's r") if below else (pair.spearman, "Spearman's rho")
     said = "undefined" if r is None else plain(r, 2).replace("-", "\N{MINUS SIGN}")
     ends = ""

@@ -1,8 +1,8 @@
 """Flite: three voices made from recorded people, spoken by the system program `flite`.
 
-They are far easier to recognise than eSpeak's formant voices, and sound more like a person on a bad line. Samples are 16 kHz (8 kHz
-for some voices); a sentence takes about 45 ms, most of it the start of the program. The same text gives the same samples; the
-seed is not used.
+They are far easier to recognise than eSpeak's formant voices, and sound more like a person on a bad line. Samples are 16 kHz (8
+kHz for some voices); a sentence takes about 45 ms, most of it the start of the program. The same text gives the same samples;
+the seed is not used.
 
 Options: `voice` is slt (a woman), rms or awb (men). English only; no emotion. Control characters are dropped and text is handed
 over as one argument, never through a shell.

@@ -5,8 +5,8 @@ Options: `snr` in dB (-20 to 60), the power of the speech over the power of the 
 spectrum of speech (flat to 500 Hz, then falling by 9 dB per octave) and a slow random swell of its level. It is shaped
 noise, not recorded voices: it masks like a crowd but holds no words that could be mistaken for the speaker's.
 
-Where speech plus noise would exceed full scale, both are turned down together: the ratio stays, the level is said to differ. A silent
-sound has no speech to measure against and is refused.
+Where speech plus noise would exceed full scale, both are turned down together: the ratio stays, the level is said to differ. A
+silent sound has no speech to measure against and is refused.
 
 Licence: none needed, the noise is generated.
 """

@@ -1,9 +1,9 @@
 """Lost packets: frames of 20 ms vanish in bursts, as the Gilbert-Elliott model has them.
 
-The line is in a good state, where nothing is lost, or a bad one, where every frame is. Options: `loss` is the share of frames lost
-in the long run (0 to 0.9), `burst` the mean length of a gap in frames (at least 1). `burst` equal to 1 / (1 - loss) makes losses
-independent of each other; shorter bursts than that cannot give the share and are refused. `fill` is what is heard in a gap: `zero` for
-silence, or `repeat` for the last good frame again, fading by half each time, as simple receivers conceal it.
+The line is in a good state, where nothing is lost, or a bad one, where every frame is. Options: `loss` is the share of frames
+lost in the long run (0 to 0.9), `burst` the mean length of a gap in frames (at least 1). `burst` equal to 1 / (1 - loss) makes
+losses independent of each other; shorter bursts than that cannot give the share and are refused. `fill` is what is heard in a
+gap: `zero` for silence, or `repeat` for the last good frame again, fading by half each time, as simple receivers conceal it.
 
 In a sound of a few seconds the share lost varies much from one seed to the next: 5 s are 250 frames. Licence: none needed.
 """

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from dialogues.made_up import any_corpus, dialogue
-from turnwise.dialogues.corpora import jsonl
+from turnwise.dialogues import json_lines as jsonl
+from turnwise.dialogues.corpora.jsonl import corpus
 from turnwise.dialogues.dialogue import Dialogue, Fact, Turn
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import file_digest
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(any_corpus)
 def test_nothing_is_lost(tmp_path: Path, corpus: list[Dialogue]) -> None:
     path = tmp_path / "c.jsonl"
@@ -99,4 +100,4 @@ def test_absent_values_may_be_null(tmp_path: Path) -> None:
 
 def test_a_file_is_needed() -> None:
     with pytest.raises(InputError, match="needs a file"):
-        jsonl.corpus().read(None)
+        corpus().read(None)

@@ -1,0 +1,142 @@
+"""The report for papers and pull requests: Markdown and LaTeX, from the same summary as the page."""
+
+from __future__ import annotations
+
+from turnwise.report.numbers import chance, decimals, direction, interval, spoken, value
+from turnwise.report.sections import FIELDS, in_order
+from turnwise.statistics.findings import findings
+from turnwise.statistics.sheet import Cell, Sheet, row
+from turnwise.statistics.summary import Summary
+from turnwise.statistics.wording import plain, signed
+
+CI = "Mean over turns [95 % interval by bootstrap over dialogues], n scored turns"
+
+
+def sheets(summary: Summary) -> list[Sheet]:
+    """Every table of the report."""
+    found = [means(summary), by_round(summary), failures(summary), survival(summary), contrasts(summary), latency(summary)]
+    return [sheet for sheet in [*found, accounting(summary)] if sheet is not None and sheet.rows]
+
+
+def markdown_report(summary: Summary) -> str:
+    """Findings and tables."""
+    parts = [f"# {_line(summary.study)}", "", f"Plan `{summary.plan}`, {summary.created}, Turnwise {summary.tool}.", "", "## Findings", ""]
+    parts += [f"- {_escaped(finding.text)}" for finding in findings(summary)]
+    parts += ["", "## Tables", "", *(sheet.markdown() for sheet in sheets(summary))]
+    if summary.notes:
+        parts += ["## Notes", "", *(f"- {_escaped(note)}" for note in summary.notes), ""]
+    return "\n".join(parts)
+
+
+def latex_tables(summary: Summary) -> str:
+    """Tables for the booktabs package."""
+    head = f"% Turnwise {summary.tool}, plan {summary.plan}, {summary.created}. Needs \\usepackage{{booktabs}}.\n"
+    return head + "\n" + "\n".join(sheet.latex() for sheet in sheets(summary))
+
+
+def means(summary: Summary) -> Sheet:
+    """Arms by criteria."""
+    rows = []
+    for criterion in in_order(summary):
+        cells = []
+        for arm in summary.arms:
+            e = arm.criteria[criterion.name].estimate
+            causes = "".join(f"; {n} {cause}" for cause, n in e.missing.items())
+            said = f"{value(e.mean, criterion)} {interval(e.low, e.high, criterion)}" if e.mean is not None else "no scored turn"
+            cells.append(f"{said}, n = {e.n}{causes}")
+        rows.append(row(f"{spoken(criterion.name)} ({criterion.unit}, {direction(criterion)})", *cells))
+    return Sheet("Means", ("Criterion", *(arm.name for arm in summary.arms)), tuple(rows), CI + "; what is missing by cause")
+
+
+def by_round(summary: Summary) -> Sheet | None:
+    """The thread round by round; bold where an arm has fallen."""
+    if summary.roles.thread is None:
+        return None
+    criterion = next(i.criterion for i in summary.instruments if i.criterion.name == summary.roles.thread)
+    rows = []
+    for arm in summary.arms:
+        curve = arm.criteria[criterion.name].curve
+        cells = [Cell(f"{value(p.mean, criterion)} (n = {p.n})", bold=p.round in curve.drops) for p in curve.all]
+        rows.append(row(arm.name, *cells))
+    columns = ("Arm", *(str(r) for r in range(1, summary.last_round + 1)))
+    note = f"Bold: more than {plain(summary.options.drop)} points of 100 worse than the first round"
+    return Sheet(f"{spoken(criterion.name)} by round", columns, tuple(rows), note)
+
+
+def failures(summary: Summary) -> Sheet | None:
+    if not summary.roles.failures:
+        return None
+    rows = []
+    for arm in summary.arms:
+        cells = []
+        for part in arm.profile.failures:
+            e = part.above_mild
+            ends = "" if e.low is None or e.high is None else f" [{100 * e.low:.1f}, {100 * e.high:.1f}]"
+            cells.append("–" if e.mean is None else f"{100 * e.mean:.1f}{ends}, n = {e.n}")
+        rows.append(row(arm.name, *cells))
+    columns = ("Arm", *(spoken(f) for f in summary.roles.failures))
+    return Sheet("Failure profile", columns, tuple(rows), "Per cent of turns with severity above mild [95 % interval]")
+
+
+def survival(summary: Summary) -> Sheet | None:
+    study = summary.survival
+    if study is None:
+        return None
+    rows = []
+    for arm in study.arms:
+        ends = "no interval" if arm.kept_low is None or arm.kept_high is None else f"[{arm.kept_low:.1f}, {arm.kept_high:.1f}]"
+        median = "–" if arm.median is None else str(arm.median)
+        kept = "–" if arm.kept_rounds is None else f"{arm.kept_rounds:.1f} {ends}"
+        rows.append(row(arm.arm, f"{arm.lost} of {arm.dialogues}", median, kept))
+    note = f"Lost: first round with {spoken(study.criterion)} worse than {plain(study.threshold)}, or silent"
+    return Sheet("Turns until the thread is lost", ("Arm", "lost", "half by round", "rounds kept"), tuple(rows), note)
+
+
+def contrasts(summary: Summary) -> Sheet:
+    rows = []
+    for criterion in in_order(summary):
+        for c in summary.contrasts:
+            if c.criterion != criterion.name:
+                continue
+            difference = "–" if c.difference is None else signed(c.difference, decimals(criterion))
+            ends = interval(c.low, c.high, criterion)
+            rows.append(
+                row(
+                    f"{spoken(c.criterion)}: {c.a} − {c.b}",
+                    Cell(f"{difference} {ends}", bold=c.clear),
+                    chance(c.p),
+                    chance(c.p_holm),
+                    str(c.n),
+                    str(c.left_out),
+                )
+            )
+    note = "Paired on common turns; p by sign flips over dialogues, Holm within each criterion; bold: clear of zero and p below 0.05"
+    return Sheet("Differences between arms", ("Contrast", "difference", "p", "p, Holm", "turns", "unpaired"), tuple(rows), note)
+
+
+def latency(summary: Summary) -> Sheet:
+    rows = [
+        row(f"{arm.name}, {t.stage.replace('_', ' ')}", *(plain(v, 3) for v in (t.p50, t.p90, t.p95, t.p99, t.slowest)), str(t.n))
+        for arm in summary.arms
+        for t in arm.latency
+        if t.n
+    ]
+    return Sheet("Latency in seconds", ("Arm and stage", "p50", "p90", "p95", "p99", "slowest", "n"), tuple(rows))
+
+
+def accounting(summary: Summary) -> Sheet:
+    book = summary.accounting
+    lines = [("whole run", book.total), *book.by_arm.items(), *((spoken(c), count) for c, count in book.by_criterion.items())]
+    rows = tuple(row(name, *(str(getattr(count, field)) for field in FIELDS)) for name, count in lines)
+    causes = ", ".join(f"{cause} {n}" for cause, n in [*book.faults.items(), *book.abstentions.items()])
+    note = "planned = scored + abstained + fault + silent" + (f"; by cause: {causes}" if causes else "")
+    return Sheet("Accounting", ("", *FIELDS), rows, note)
+
+
+def _escaped(text: str) -> str:
+    """A sentence of Markdown without markup in it: what the sheet does for a cell."""
+    return Sheet("", ("x",), (row(text),)).markdown().splitlines()[-1][2:-2]
+
+
+def _line(text: str) -> str:
+    return _escaped(text)

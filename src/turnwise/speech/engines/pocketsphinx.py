@@ -1,0 +1,175 @@
+"""PocketSphinx: a small recogniser of English that runs anywhere on one core, nothing to download.
+
+Options. `ears` says whom the acoustic model expects: `people` is the model as it comes, `espeak` is the same model with its
+means fitted to the eSpeak voices en-us+f5 and en-us+edward (see `speech/acoustic_adaptation.py`; fitted on random words, on no
+sentence of any corpus). `adapt` says where its idea of likely sentences comes from: `none` is the general model of the package,
+72,000 words; `corpus` is a trigram model of the study's own material, with the heard dialogue left out: dialogues are put in
+`folds` folds by their id, and each is heard with a model of the other folds and of the phrases that belong to no dialogue. Each
+result says in its note which model heard it; words of the material without a pronunciation are named there, they cannot be
+heard.
+
+Sounds are resampled to 16 kHz, brought to one level and laid over soft noise (see `speech/sphinx.py`). The same sound gives the
+same text, whatever was heard before; there is no chance in it and the seed is not used. A sound without speech gives an empty
+text.
+
+It is far behind today's large recognisers: real people in noise, accents and names are often misheard. A decoder holds Python's
+global lock, so use processes, not threads.
+
+Licence: PocketSphinx and its model are under a BSD licence; so is what was fitted from them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import turnwise.speech.sphinx as sphinx
+import turnwise.speech.spoken_words as spoken
+import turnwise.speech.trigram as trigram
+from turnwise.foundation.audio import Sound
+from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.fingerprint import file_digest, fingerprint, seed_of, source_digest
+from turnwise.foundation.whole_file import write_whole
+from turnwise.speech.acoustic_adaptation import gaussians_bytes, read_gaussians
+from turnwise.speech.engine import Heard, Hearing, Material
+
+ADAPTATIONS = ("none", "corpus")
+EARS = ("people", "espeak")
+GENERAL_WORDS = 5000  # of general English that a model of the corpus knows beside its own
+_FITTED = Path(__file__).with_name("pocketsphinx_espeak.npz")
+
+
+def recognizer(adapt: str = "none", ears: str = "people", folds: int = 4) -> PocketSphinx:
+    if adapt not in ADAPTATIONS:
+        raise InputError(f"pocketsphinx: adapt is {adapt[:40]!r}, expected one of {', '.join(ADAPTATIONS)}")
+    if ears not in EARS:
+        raise InputError(f"pocketsphinx: ears is {ears[:40]!r}, expected one of {', '.join(EARS)}")
+    if not 2 <= folds <= 64:
+        raise InputError(f"pocketsphinx: folds is {folds}, expected 2 to 64")
+    return PocketSphinx(adapt, ears, folds)
+
+
+class PocketSphinx(msgspec.Struct, frozen=True):
+    """The recogniser with its options settled."""
+
+    adapt: str
+    ears: str
+    folds: int
+
+    @property
+    def adapts(self) -> bool:
+        return self.adapt == "corpus"
+
+    def identity(self) -> Mapping[str, str]:
+        try:
+            package = version("pocketsphinx")
+        except PackageNotFoundError:
+            raise MissingDependency("pocketsphinx", 'pip install "pocketsphinx>=5.0.4,<5.1"') from None
+        fitted = {"ears": file_digest(_FITTED)} if self.ears == "espeak" else {}
+        return {"pocketsphinx": package, "code": _code(), **fitted}
+
+    def open(self, material: Material) -> Hearing:
+        return PocketSphinxHearing(self, material)
+
+
+class PocketSphinxHearing:
+    """One decoder; models of the corpus are added to it when a dialogue of their fold is first heard."""
+
+    def __init__(self, engine: PocketSphinx, material: Material) -> None:
+        self._engine = engine
+        self._material = material
+        self._adapted = engine.adapts and bool(material.passages)
+        self._known: set[str] = set()  # folds the decoder has a model for
+        self._unspeakable = _unspeakable(material) if self._adapted else []
+        general = None if self._adapted else str(sphinx.model_folder() / "en-us.lm.bin")
+        self._decoder: Any = _with_ears(engine.ears, general)
+
+    def hear(self, sound: Sound, *, dialogue: str, seed: int) -> Heard:
+        if self._decoder is None:
+            raise ValueError("the recogniser is closed")
+        note = "general language model"
+        if self._adapted:
+            fold = fold_of(dialogue, self._engine.folds)
+            self._choose(fold)
+            note = f"language model of the corpus, this dialogue left out (fold {fold + 1} of {self._engine.folds})"
+            if self._unspeakable:
+                note += f"; no pronunciation: {', '.join(self._unspeakable)}"
+        elif self._engine.adapts:
+            note += " (no material was given)"
+        return Heard(sphinx.decode(self._decoder, sphinx.prepare(sound)), note)
+
+    def close(self) -> None:
+        self._decoder = None
+
+    def _choose(self, fold: int) -> None:
+        name = f"fold{fold}"
+        if name not in self._known:
+            self._decoder.add_lm_file(name, str(_model(self._material, fold, self._engine.folds)))
+            self._known.add(name)
+        self._decoder.activate_search(name)
+
+
+def fold_of(dialogue: str, folds: int) -> int:
+    """The fold a dialogue is in, by its id alone."""
+    return seed_of("fold", dialogue) % folds
+
+
+def build_model(material: Material, fold: int, folds: int) -> str:
+    """ARPA text of the material without one fold; words nobody can pronounce break their sentences in two."""
+    known = sphinx.pronounced()
+    sentences = []
+    for passage in material.passages:
+        if passage.dialogue and fold_of(passage.dialogue, folds) == fold:
+            continue
+        sentences.append([word for word in spoken.spoken_words(passage.text) if word in known])
+    return trigram.arpa(filter(None, sentences), sphinx.general_words(GENERAL_WORDS))
+
+
+def _model(material: Material, fold: int, folds: int) -> Path:
+    """The file with a model, made by the first process that needs it and shared through the user's cache."""
+    digest = material.digest or fingerprint(*(part for p in material.passages for part in (p.dialogue, p.text)))
+    name = fingerprint("model", digest, fold, folds, _code()).removeprefix("b2:") + ".arpa"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(home) / "turnwise" / "language_models" / name
+    if path.exists():
+        return path
+    data = build_model(material, fold, folds).encode()
+    try:
+        write_whole(path, data)
+    except StorageError:  # a home that cannot be written to is no reason not to hear: this process keeps its own copy
+        path = Path(tempfile.mkdtemp(prefix="turnwise-")) / name
+        write_whole(path, data)
+    return path
+
+
+def _with_ears(ears: str, general: str | None) -> Any:
+    if ears == "people":
+        return sphinx.make_decoder(lm=general)
+    with tempfile.TemporaryDirectory(prefix="turnwise-ears-") as folder:
+        means = Path(folder) / "means"
+        means.write_bytes(gaussians_bytes(_fitted_means()))
+        return sphinx.make_decoder(lm=general, mean=str(means))
+
+
+def _fitted_means() -> np.ndarray[Any, np.dtype[np.float64]]:
+    original = read_gaussians(sphinx.model_folder() / "en-us" / "means")
+    with np.load(_FITTED, allow_pickle=False) as stored:
+        return np.asarray(original + stored["change"].astype(np.float64))
+
+
+def _unspeakable(material: Material) -> list[str]:
+    words = {word for passage in material.passages for word in spoken.spoken_words(passage.text)}
+    return sorted(words - sphinx.pronounced())
+
+
+def _code() -> str:
+    """Name of the code beside this file that shapes what is heard."""
+    files = [Path(module.__file__ or "") for module in (sphinx, spoken, trigram)]
+    return fingerprint(*(source_digest(file) for file in files))
