@@ -63,7 +63,10 @@ def _arrows(place: Path, tree: ast.Module, package: str) -> list[str]:
     mine = place.parts[0] if len(place.parts) > 1 else None
     if mine is not None and mine not in STAGES:
         return [f"{place}: the folder {mine} has no place in the order of stages"]
-    for name in sorted(imported(tree, package)):
+    names = sorted(imported(tree, package))
+    # `from a.b import c` names both a.b and a.b.c; one breach is told once.
+    names = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
+    for name in names:
         if name.endswith("(relative)"):
             found.append(f"{place}: relative import")
             continue

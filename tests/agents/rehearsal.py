@@ -93,7 +93,14 @@ def rehearse(
 
 
 def _count(
-    tally: Tally, dialogue: Dialogue, intent: Intent, text: str, stated: dict[str, str], probes: Sequence[str], said: list[str], number: int
+    tally: Tally,
+    dialogue: Dialogue,
+    intent: Intent,
+    text: str,
+    stated: dict[str, str],
+    probes: Sequence[str],
+    said: list[str],
+    number: int,
 ) -> None:
     tally.replies += 1
     length = len(text.split())
@@ -124,10 +131,16 @@ def says(intent: Intent, slot: str, value: str, text: str) -> bool:
         return f" {' '.join(cardinal(int(value)))} " in line
     if ":" in value:
         hour, _, minute = value.partition(":")
-        forms = [" ".join(cardinal(int(hour)))] if minute == "00" else [f"{' '.join(cardinal(int(hour)))} {' '.join(cardinal(int(minute)))}"]
+        forms = (
+            [" ".join(cardinal(int(hour)))]
+            if minute == "00"
+            else [f"{' '.join(cardinal(int(hour)))} {' '.join(cardinal(int(minute)))}"]
+        )
         forms += ["noon"] if value == "12:00" else []
         return any(f" {form} " in line for form in forms)
-    return any(f" {plain(form)} " in line or f" {plain(form)}s " in line for form in (value, *intent.slot(slot).values.get(value, ())))
+    return any(
+        f" {plain(form)} " in line or f" {plain(form)}s " in line for form in (value, *intent.slot(slot).values.get(value, ()))
+    )
 
 
 def errors(rate: float, vocabulary: Sequence[str]) -> Mangle:

@@ -21,7 +21,23 @@ def test_structural() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../../x", "/etc/passwd", "a/b", "a\\b", "..", ".hidden", "-rf", " a", "a\n", "a\x1b[31m", "C:x", "a" * 200, "a;b", "=1+1"],
+    [
+        "../../x",
+        "/etc/passwd",
+        "a/b",
+        "a\\b",
+        "..",
+        ".hidden",
+        "-rf",
+        " a",
+        "a\n",
+        "a\x1b[31m",
+        "C:x",
+        "a" * 200,
+        "a;b",
+        "=1+1",
+        "a..b",
+    ],
 )
 def test_an_id_that_is_more_than_a_name_is_said_and_kept(name: str) -> None:
     assert unsafe_id(name)

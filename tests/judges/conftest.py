@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from judges.judging import Open, Talk
 from turnwise.dialogues.corpus import CORPORA, Corpus
 from turnwise.dialogues.dialogue import Dialogue, Fact, Turn
 from turnwise.judges.judge import JUDGES, Bench, Exchange, Judge, Sitting, Spoken
 from turnwise.speech.clip_store import ClipStore
-
-Talk = Callable[..., Exchange]
-Open = Callable[..., Sitting]
 
 FOODS = ("italian", "mexican", "indian", "thai", "greek", "french")
 AREAS = ("harbor", "downtown", "riverside", "university", "station", "airport")

@@ -5,12 +5,13 @@ import random
 
 import pytest
 
+from judges.judging import Corpus
 from turnwise.judges.alignment import SKIP, aligned
 from turnwise.judges.likeness import Likeness, character_grams, same_word
 from turnwise.judges.wording import tokens
 
 
-def test_agrees_with_scikit_learn(demo) -> None:  # type: ignore[no-untyped-def]
+def test_agrees_with_scikit_learn(demo: Corpus) -> None:
     text_features = pytest.importorskip("sklearn.feature_extraction.text")
     texts = [" ".join(tokens(t.text)) for d in demo[:20] for t in d.turns if t.speaker == "agent"]
     theirs = text_features.TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5)).fit(texts)
@@ -61,18 +62,18 @@ def test_same_word(a: str, b: str, same: bool) -> None:
 
 
 def test_alignment_finds_the_common_stretch() -> None:
-    a = tuple("alas which part of town would you prefer today".split())
-    b = tuple("fine which part of town would you prefer".split())
+    a = tuple(["alas", "which", "part", "of", "town", "would", "you", "prefer", "today"])
+    b = tuple(["fine", "which", "part", "of", "town", "would", "you", "prefer"])
     weight, (start, end) = aligned(a, b, lambda _: 1.0)
     assert (weight, a[start:end]) == (7.0, b[1:])
 
 
 def test_alignment_bridges_a_misheard_word() -> None:
-    a = tuple("which part of gown would you prefer".split())
-    b = tuple("which part of town would you prefer".split())
+    a = tuple(["which", "part", "of", "lamp", "would", "you", "prefer"])
+    b = tuple(["which", "part", "of", "town", "would", "you", "prefer"])
     weight, (start, end) = aligned(a, b, lambda w: float(len(w)))
     assert (start, end) == (0, 7)
-    assert weight == sum(len(w) for w in a if w != "gown") - SKIP
+    assert math.isclose(weight, sum(len(w) for w in a if w != "lamp") - SKIP)
 
 
 def test_alignment_of_nothing_in_common() -> None:
@@ -83,8 +84,8 @@ def test_alignment_of_nothing_in_common() -> None:
 def test_alignment_is_bounded_and_full_for_itself() -> None:
     draw = random.Random(5)
     for _ in range(50):
-        a = tuple(draw.choices("red green blue gray pink".split(), k=draw.randint(1, 9)))
-        b = tuple(draw.choices("red green blue gray pink".split(), k=draw.randint(1, 9)))
+        a = tuple(draw.choices(["red", "green", "blue", "gray", "pink"], k=draw.randint(1, 9)))
+        b = tuple(draw.choices(["red", "green", "blue", "gray", "pink"], k=draw.randint(1, 9)))
         weight, (start, end) = aligned(a, b, lambda _: 1.0)
         assert 0 <= weight <= min(len(a), len(b))
         assert 0 <= start <= end <= len(a)

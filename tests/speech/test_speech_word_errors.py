@@ -12,9 +12,9 @@ WORDS = st.lists(st.sampled_from(["red", "green", "blue", "river", "table", "qui
 
 
 def test_a_worked_example() -> None:
-    found = word_errors("Book a quiet table by the river", "book the quiet cable by river please")
-    assert found == WordErrors(hits=4, substitutions=2, deletions=1, insertions=1)
-    assert found.rate == pytest.approx(4 / 7)
+    found = word_errors("Book a quiet table by the river today", "book the quiet table by river today please")
+    assert found == WordErrors(hits=6, substitutions=1, deletions=1, insertions=1)
+    assert found.rate == pytest.approx(3 / 8)
 
 
 @settings(max_examples=60, deadline=None)
@@ -22,7 +22,7 @@ def test_a_worked_example() -> None:
 def test_agrees_with_jiwer(said: str, heard: str) -> None:
     found = word_errors(said, heard)
     if not said:
-        assert found == WordErrors(0, 0, 0, len(heard.split())) and found.rate is None
+        assert found == WordErrors(0, 0, 0, len(normalised(heard).split())) and found.rate is None
         return
     plain = EnglishTextNormalizer()
     assert found.rate == pytest.approx(jiwer.wer(plain(said), plain(heard)))

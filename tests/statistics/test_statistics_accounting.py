@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_results import judged_results, made_results
 
+from made_results import judged_results, made_results
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.verdict import Abstention, Fault, Outcome, Score, Silence
 from turnwise.statistics.accounting import Accounting, Count, account, planned_cells

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_results import made_results
 from scipy import stats
 
+from made_results import made_results
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.correlation import POOLED, Correlations, correlations, pearson, ranks, spearman
 from turnwise.statistics.grid import Floats, Grid, grid_of

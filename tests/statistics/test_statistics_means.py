@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_results import judged_results, made_results
 from scipy import stats
 
+from made_results import judged_results, made_results
 from turnwise.judges.judge import Criterion
 from turnwise.judges.verdict import Abstention, Fault, Outcome, Score, Silence
 from turnwise.statistics.curve import drops, last_round, margin
@@ -119,7 +119,11 @@ def test_drops_respect_direction_and_the_exact_margin() -> None:
 
 
 def test_severities_that_rise_are_falls() -> None:
-    memory = summarise(made_results(arms=("frame-last-turn",), dialogues=20, rounds=8), QUICK).arm("frame-last-turn").criteria["memory"]
+    memory = (
+        summarise(made_results(arms=("frame-last-turn",), dialogues=20, rounds=8), QUICK)
+        .arm("frame-last-turn")
+        .criteria["memory"]
+    )
     assert 8 in memory.curve.drops
     assert memory.slopes.constant.low is not None
     assert memory.slopes.constant.low > 0

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import polars
 import pytest
-from made_results import INSTRUMENTS, judged_results, made_results
 
+from made_results import INSTRUMENTS, judged_results, made_results
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.judges.verdict import Abstention, Fault, Score, Silence
 from turnwise.statistics.table import COLUMNS, stack, tidy, word_of, write_table
@@ -56,7 +56,7 @@ def test_order_of_the_run_does_not_matter() -> None:
 def test_two_versions_of_a_judge_are_refused() -> None:
     results = made_results(dialogues=1)
     mixed = (msgspec.structs.replace(INSTRUMENTS[0], version="b2:other"), *INSTRUMENTS[1:])
-    with pytest.raises(InputError, match="dialogue_quality.*two versions"):
+    with pytest.raises(InputError, match=r"dialogue_quality.*two versions"):
         tidy(msgspec.structs.replace(results, instruments=mixed))
     older = tuple(msgspec.structs.replace(i, version="b2:old") if i.judge == "failures" else i for i in INSTRUMENTS)
     other = msgspec.structs.replace(made_results(arms=("other",), dialogues=1), instruments=older)

@@ -25,7 +25,9 @@ class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     past: int | Literal["all"] = "all"  # rounds before the present one
     form: Literal["text", "audio", "both"] = "text"  # of the past turns
     replies: Literal["own", "written"] = "own"  # whose agent turns make the past
-    user: Literal["audio", "written", "transcript"] = "audio"  # what stands for the user's turns: the sound, the written words, the study transcriber's words
+    user: Literal["audio", "written", "transcript"] = (
+        "audio"  # what stands for the user's turns: the sound, the written words, the study transcriber's words
+    )
 
 
 class Past(msgspec.Struct, frozen=True):

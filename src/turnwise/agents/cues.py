@@ -11,6 +11,10 @@ from turnwise.agents.domains import KNOWLEDGE, read_toml
 from turnwise.speech.spoken_words import spoken_words
 
 
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 @lru_cache(maxsize=4096)
 def plain_words(text: str) -> tuple[str, ...]:
     """Lower-case words, numbers spelled out, without punctuation and apostrophes."""

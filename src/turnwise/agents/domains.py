@@ -1,7 +1,7 @@
 """What there is to talk about: intents, the slots each needs, and how people say their values.
 
 Read from `knowledge/domains.toml` or from a file of the same form. A slot's values are canonical; the words after each are
-how else people say it.
+how else people say it. Records compare by identity: each file is read once, and they are part of caches' keys.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = ("choice", "number", "time", "city")
 Kind = Literal["choice", "number", "time", "city"]
 
 
-class Slot(msgspec.Struct, frozen=True):
+class Slot(msgspec.Struct, frozen=True, eq=False):
     """One thing to know about what the user wants."""
 
     name: str
@@ -31,7 +31,7 @@ class Slot(msgspec.Struct, frozen=True):
     values: Mapping[str, tuple[str, ...]]  # canonical value -> every form, the canonical one first; empty for numbers and times
 
 
-class Intent(msgspec.Struct, frozen=True):
+class Intent(msgspec.Struct, frozen=True, eq=False):
     """Something the user may want."""
 
     name: str
@@ -47,7 +47,7 @@ class Intent(msgspec.Struct, frozen=True):
         return tuple(s.name for s in self.slots)
 
 
-class Domains(msgspec.Struct, frozen=True):
+class Domains(msgspec.Struct, frozen=True, eq=False):
     """All intents of one file, in its order."""
 
     intents: tuple[Intent, ...]

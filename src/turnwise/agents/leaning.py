@@ -36,6 +36,7 @@ class Leaning(msgspec.Struct, frozen=True):
         return max((w for _, w in self.weights), default=0.0)
 
 
+@lru_cache(maxsize=4096)
 def lean(text: str, domains: Domains) -> Leaning:
     """The evidence in one user turn."""
     line = any_of(tuple(cues()["idle"]["patterns"])).sub(" ", plain(text))
@@ -86,7 +87,7 @@ def named_in(instructions: str, domains: Domains) -> str | None:
 def _cue_weight(line: str, name: str, listed: tuple[str, ...], shares: dict[str, int]) -> float:
     weight = sum(1.0 / shares[cue] for cue in listed if _inflected(cue).search(line))
     extra = cues()["intents"].get(name, {})
-    return weight + sum(w for pattern, w in extra.items() if any_of((pattern,)).search(line))
+    return weight + sum(float(w) for pattern, w in extra.items() if any_of((pattern,)).search(line))
 
 
 @lru_cache(maxsize=1024)
@@ -94,6 +95,7 @@ def _inflected(cue: str) -> re.Pattern[str]:
     return re.compile(rf"\b{re.escape(cue)}(?:s|es|ing|ed|er)?\b")
 
 
+@lru_cache(maxsize=8)
 def _shares(domains: Domains) -> dict[str, int]:
     shares: dict[str, int] = {}
     for intent in domains.intents:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from turnwise.agents.cues import cues, plain_words
+from turnwise.agents.cues import cues, plain_words, word_set
 from turnwise.agents.domains import Intent, Slot
 from turnwise.agents.likeness import likeness, sounds
 from turnwise.agents.spoken_numbers import number_at, time_at
@@ -20,25 +20,48 @@ from turnwise.agents.spoken_numbers import number_at, time_at
 ALIKE = 0.93  # likeness from which a phrase counts by itself
 ALIKE_ANNOUNCED = 0.84  # likeness enough after a word that announces such a value, or in answer to a question for it
 SHORTEST_ALIKE = 4  # sounds; shorter values are too easily found in anything
-LONGEST_SMALL_WORD = 4  # letters; phrases of shorter words alone ("me and a") are not heard as anything else
+LONGEST_SMALL_WORD = 4  # letters; phrases of shorter words alone ("me and a") must be announced and sound the same
 REACH = 6  # words before a value within which a role cue still governs it
 
 _PAIRS = (("destination", "origin"), ("dropoff", "pickup"), ("day", "return_day"))  # the first of a pair is the ordinary one
-_PARTY = frozenset("people person persons seats seat tickets ticket guests adults passengers travelers chairs places".split())
-_COUNTED = frozenset("table room rooms seats tickets dinner lunch supper plan ride flight reservation cab movie film".split())
-_GROUPS = frozenset("party group".split())
-_MEASURES = frozenset(
-    """nights night days day hours hour minutes weeks week months years thirty fifteen forty twenty oclock dollars of in blocks
-    miles times percent kids children oh ten forty fifty""".split()
+_PARTY = word_set("people person persons seats seat tickets ticket guests adults passengers travelers chairs places")
+_COUNTED = word_set("table room rooms seats tickets dinner lunch supper plan ride flight reservation cab movie film")
+_GROUPS = word_set("party group")
+_MEASURES = word_set(
+    """nights night days day hours hour minutes weeks week months years thirty fifteen forty twenty oclock dollars of in
+    blocks miles times percent kids children oh ten forty fifty"""
 )
-_TOTALS = ("we are", "we were", "well be", "will be", "there are", "thats", "that is", "that makes", "makes it", "it makes", "make it", "make that")
-_BEFORE_OF_US = frozenset("be are makes make just all only the is with".split())
+_TOTALS = (
+    "we are",
+    "we were",
+    "well be",
+    "will be",
+    "there are",
+    "thats",
+    "that is",
+    "that makes",
+    "makes it",
+    "it makes",
+    "make it",
+    "make that",
+)
+_BEFORE_OF_US = word_set("be are makes make just all only the is with")
 _MISHEARD = {"for": 4, "to": 2, "too": 2, "ate": 8}
-_ALONE = ("just me", "only me", "just myself", "by myself", "be alone", "coming alone", "going alone", "traveling alone", "on my own")
+_ALONE = (
+    "just me",
+    "only me",
+    "just myself",
+    "by myself",
+    "be alone",
+    "coming alone",
+    "going alone",
+    "traveling alone",
+    "on my own",
+)
 _ANNOUNCE: Mapping[str, frozenset[str]] = {
-    "day": frozenset("on this next by until".split()),
-    "city": frozenset("to from in visit leaving".split()),
-    "choice": frozenset("some love something prefer near by want".split()),
+    "day": word_set("on this next by until"),
+    "city": word_set("to from in visit leaving"),
+    "choice": word_set("some love something prefer near by want"),
 }
 
 
@@ -52,6 +75,7 @@ class Mention(msgspec.Struct, frozen=True):
     weak: bool = False  # by a word that is a value only where a value is expected
 
 
+@lru_cache(maxsize=16384)
 def mentions(text: str, intent: Intent, expected: str | None = None, *, alike: bool = True) -> tuple[Mention, ...]:
     """Values in the order they are said; `expected` is the slot the agent asked for just before.
 
@@ -114,7 +138,11 @@ def _exact(words: tuple[str, ...], forms: tuple[str, ...]) -> tuple[tuple[int, i
 
 
 def _inflected(word: str, form: str) -> bool:
-    return word == form or word in (form + "s", form + "es", form + "y") or (form.endswith("s") and len(form) > 4 and word == form[:-1])
+    return (
+        word == form
+        or word in (form + "s", form + "es", form + "y")
+        or (form.endswith("s") and len(form) > 4 and word == form[:-1])
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -129,13 +157,13 @@ def _alike(words: tuple[str, ...], forms: tuple[str, ...], kind: str, asked: boo
             for place in range(len(words) - length + 1):
                 window = " ".join(words[place : place + length])
                 heard = sounds(window)
-                if max(map(len, words[place : place + length])) < LONGEST_SMALL_WORD:
-                    continue
                 if heard[:1] != row[:1] or abs(len(heard) - len(row)) > 1 or not _LOOKALIKES.isdisjoint(words[place : place + length]):
                     continue
                 announced = asked or (place > 0 and words[place - 1] in _ANNOUNCE[kind])
+                small = max(map(len, words[place : place + length])) < LONGEST_SMALL_WORD
                 score = likeness(window, form)
-                if score >= (ALIKE_ANNOUNCED if announced else ALIKE) and (best is None or score > best[0]):
+                enough = score >= (ALIKE_ANNOUNCED if announced and not small else ALIKE) and (announced or not small)
+                if enough and (best is None or score > best[0]):
                     best = (score, place, length, form)
     return (best[1:],) if best else ()
 
@@ -221,7 +249,18 @@ def _counts_people(words: Sequence[str], place: int, length: int, value: int) ->
         return True
     if after[0] in ("altogether",) or " ".join(after[:2]) in ("in all", "in total"):
         return True
-    return " ".join(before[-2:]) in _TOTALS and after[0] in ("", "and", "including", "counting", "with", "instead", "now", "then", "please", "so")
+    return " ".join(before[-2:]) in _TOTALS and after[0] in (
+        "",
+        "and",
+        "including",
+        "counting",
+        "with",
+        "instead",
+        "now",
+        "then",
+        "please",
+        "so",
+    )
 
 
 def _with_children(words: Sequence[str], place: int, adults: int) -> int:
@@ -243,24 +282,26 @@ def _durations(words: Sequence[str], slot: str, expected: str | None) -> list[Me
     made, place = [], 0
     while place < len(words):
         value, length = number_at(words, place)
-        after = [*words[place + max(1, length) : place + max(1, length) + 2], "", ""]
+        end = place + max(1, length)
+        after = [*words[end : end + 2], "", ""]
         before = words[place - 1] if place else ""
+        free = bool(length) and _free(words, end)
+        counted = bool(length) and after[0] in (unit, slot) and after[1] not in ("ago", "later", "left") and before != "in"
+        stays = free and unit == "night" and before in ("stay", "staying")
         if words[place] in ("a", "one") and after[0] == "week" and before != "once":
             made.append(Mention(slot, "7", place))
-        elif length and after[0] in (unit, unit + "s") and after[1] not in ("ago", "later", "left") and before != "in":
+        elif counted or stays:
             made.append(Mention(slot, str(value), place))
-        elif length and before in ("stay", "staying", "keep it") and unit == "night" and _free(words, place + length):
-            made.append(Mention(slot, str(value), place))
-        elif length and expected == slot and _free(words, place + length) and not time_at(words, place)[1] and after[0] not in _PARTY:
+        elif free and expected == slot and not time_at(words, place)[1] and after[0] not in _PARTY:
             made.append(Mention(slot, str(value), place, weak=True))
-        place += max(1, length)
+        place = end
     return made
 
 
 # Everyday words that sound like a value and are not one.
-_LOOKALIKES = frozenset(
+_LOOKALIKES = word_set(
     """money many thirsty sandy someday dollars dollar then there done down town company called cold could party pretty
-    parking parked market made modern moment mother music water matter better letter later front fond sister sitting
-    city seat seats sat set said stay start started store story station still free place places just least lovely curious
-    lively love here hear please people expect second""".split()
+    parking parked market made modern moment mother music water matter better letter later front fond sister sitting city
+    seat seats sat set said stay start started store story station still free place places just least lovely curious
+    lively love here hear please people expect second"""
 )

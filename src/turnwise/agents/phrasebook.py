@@ -15,7 +15,8 @@ from turnwise.agents.spoken_numbers import say_number, say_time
 from turnwise.foundation.fingerprint import seed_of
 
 _UNITS = {"people": ("person", "people"), "nights": ("night", "nights"), "days": ("day", "days")}
-_ROLES = frozenset(("origin", "destination", "pickup", "dropoff", "return_day"))  # named with their preposition
+_PAIRS = (("origin", "destination"), ("pickup", "dropoff"), ("day", "return_day"))  # told apart by their prepositions
+_AFTER_COMMA = frozenset(("cuisine", "area", "price", "cabin", "return_day"))
 _GAP = re.compile(r"\{(\w+)\}")
 _MAY_BE_EMPTY = frozenset(("where",))
 
@@ -54,38 +55,46 @@ class Phrasebook(msgspec.Struct, frozen=True):
 
     def listed(self, intent: Intent | None, values: Mapping[str, str]) -> str:
         """Several values: "Friday, seven thirty and four people"; with their prepositions where roles could be confused."""
-        if any(slot in _ROLES for slot in values):
+        if self.routed(intent, values):
             order = self._order(intent)
             slots = sorted(values, key=lambda s: order.index(s) if s in order else -1)
-            return " ".join(self.within(intent, s, values[s]) for s in slots)
+            return self._joined(intent, slots, values)
         named = [self.value(intent, slot, value) for slot, value in values.items()]
         return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+
+    def routed(self, intent: Intent | None, values: Mapping[str, str]) -> bool:
+        """Whether some of the values need their prepositions to be told apart."""
+        names = () if intent is None else intent.names
+        return any(slot in values for pair in _PAIRS if set(pair) <= set(names) for slot in pair)
 
     def summary(self, intent: Intent, known: Mapping[str, str]) -> str:
         """Everything known in one phrase: "a table for four people on Friday at seven thirty, with Italian food"."""
         shape = self._shape(intent)
         left = dict(known)
-        first = left.pop(shape.get("first", ""), None)
-        head = self.value(intent, shape["first"], first) if first else shape["head"]
+        first = str(shape.get("first", ""))
+        head = self.value(intent, first, left.pop(first)) if first in left else shape["head"]
         head = " ".join([*(left.pop(slot) for slot in shape.get("before", ()) if slot in left), head])
-        text = head
-        for slot in [*shape["order"], *(s for s in left if s not in shape["order"])]:
-            if slot in left:
-                comma = "," if slot in ("cuisine", "area", "price", "cabin") else ""
-                text += f"{comma} {self.within(intent, slot, left[slot])}"
-        return text
+        slots = [s for s in shape["order"] if s in left] + [s for s in left if s not in shape["order"]]
+        return f"{head} {self._joined(intent, slots, left)}".strip()
 
     def where(self, intent: Intent, known: Mapping[str, str]) -> str:
         """ " downtown" or " in Denver", where an item is to be placed by what the user said; else nothing."""
-        slot = self._shape(intent).get("where")
+        slot = str(self._shape(intent).get("where", ""))
         return f" {self.within(intent, slot, known[slot])}" if slot in known else ""
 
     def thing(self, intent: Intent) -> str:
         return str(self._shape(intent)["thing"])
 
     def by(self, intent: Intent, name: str) -> str:
-        """ " at the Copper Lantern", how a booking names its item."""
-        return " " + str(self._shape(intent).get("by", "with {name}")).replace("{name}", name)
+        """, at the Copper Lantern": how a booking names its item."""
+        return ", " + str(self._shape(intent).get("by", "with {name}")).replace("{name}", name)
+
+    def _joined(self, intent: Intent | None, slots: Sequence[str], values: Mapping[str, str]) -> str:
+        text = ""
+        for slot in slots:
+            comma = "," if slot in _AFTER_COMMA and text else ""
+            text += f"{comma} {self.within(intent, slot, values[slot])}"
+        return text.strip()
 
     def _shape(self, intent: Intent) -> Mapping[str, Any]:
         shape: Mapping[str, Any] | None = self.table["summary"].get(intent.name)

@@ -14,9 +14,23 @@ SHORTEST = 8
 LONGEST_CARRIER = 6  # words a recommendation adds to name, place and description
 ENOUGH = 3  # known values from which a recommendation is worth making, once what tells items apart is known or was asked
 PLENTY = 5  # known values from which it is worth making anyway
+LONGEST_SUMMARY = 24  # words of a summary that still names its item
 ATTEMPTS = 12  # other choices of words, should a whole reply have been said before
 # Words in an own turn that show it booked; phrases.toml uses them for nothing else.
-BOOKED = ("booked", "reserved", "confirmed", "booking is made", "is starting now", "here it comes", "i am playing", "begins right now", "list is ready", "set it going", "ready to play", "music begins")
+BOOKED = (
+    "booked",
+    "reserved",
+    "confirmed",
+    "booking is made",
+    "is starting now",
+    "here it comes",
+    "i am playing",
+    "begins right now",
+    "list is ready",
+    "set it going",
+    "ready to play",
+    "music begins",
+)
 
 
 def reply(state: State, catalogue: Catalogue, book: Phrasebook, *, seed: int) -> str:
@@ -74,10 +88,11 @@ class _Composer:
     def _task(self, intent: Intent) -> None:
         state = self.state
         probes = [slot for slot in state.acts.probes if slot not in state.fresh]
-        if state.acts.everything or probes:
+        asks_vaguely = state.acts.framed and not probes and self._nothing_else()
+        if state.acts.everything or probes or (asks_vaguely and state.known):
             self._acknowledge(intent)
             self._recall(intent, probes)
-            if state.acts.book:
+            if state.acts.book and state.known and all(slot in state.known for slot in probes):
                 self._more(self._phrase(self._booking(intent, "_recall")))
             elif state.acts.thanks:
                 self._more(self._phrase("bye"))
@@ -91,6 +106,11 @@ class _Composer:
             self._must(self._phrase("bye"))
         else:
             self._go_on(intent)
+
+    def _nothing_else(self) -> bool:
+        """Whether the turn appeals to memory and does nothing else that can be made out."""
+        acts = self.state.acts
+        return not (self.state.fresh or self.state.opening or acts.book or acts.questions or acts.suggest or acts.thanks)
 
     def _go_on(self, intent: Intent) -> None:
         """Acknowledge, then take the conversation one step further."""
@@ -116,25 +136,27 @@ class _Composer:
         if state.booked:
             self._more(self._phrase("bye" if state.acts.thanks else "waiting"))
         else:
-            self._more(self._phrase("offer"))
+            self._offer(intent)
 
     def _acknowledge(self, intent: Intent) -> None:
         state = self.state
         values = state.known if state.opening else state.fresh
         if values:
-            act = "changed" if state.replaced and not state.opening else "ack"
+            act = "ack_route" if self.book.routed(intent, values) else "ack"
+            act = "changed" if state.replaced and not state.opening else act
             self._must(self._phrase(act, values=self.book.listed(intent, values)))
 
     def _recall(self, intent: Intent | None, probes: list[str]) -> None:
         """Say again what was asked for, and own up to what was never told."""
         known = self.state.known
-        if intent is not None and known and self.state.acts.everything:
+        if intent is not None and known and (self.state.acts.everything or not probes):
             self._must(self._phrase("sum", summary=self.book.summary(intent, known)))
             return
         told = {slot: known[slot] for slot in probes if slot in known}
         untold = [slot for slot in probes if slot not in known]
         if told:
-            self._must(self._phrase("recall", values=self.book.listed(intent, told)))
+            act = "recall_route" if self.book.routed(intent, told) else "recall"
+            self._must(self._phrase(act, values=self.book.listed(intent, told)))
         elif not untold:
             self._must(self._phrase("no_sum"))
         if untold:
@@ -144,14 +166,28 @@ class _Composer:
     def _confirm(self, intent: Intent) -> None:
         state = self.state
         item = self._current() or self._best(intent)
+        if state.acts.questions:
+            self._must(self._phrase(self._booking(intent, "_recall")))
+            self._answers(intent)
+            return
         if state.booked and not state.fresh:
             self._must(self._phrase("sum", summary=self.book.summary(intent, state.known)))
         else:
+            summary = self.book.summary(intent, state.known)
             by = self.book.by(intent, item.name) if item is not None else ""
-            self._must(self._phrase(self._booking(intent, ""), summary=self.book.summary(intent, state.known) + by))
+            if len((summary + by).split()) > LONGEST_SUMMARY:
+                by = ""
+            self._must(self._phrase(self._booking(intent, ""), summary=summary + by))
         self._more(self._phrase("bye"))
 
     def _answer(self, intent: Intent) -> None:
+        self._answers(intent)
+        if self.state.acts.thanks:
+            self._more(self._phrase("bye"))
+        elif not self._ask_missing(()) and not self.state.booked:
+            self._offer(intent)
+
+    def _answers(self, intent: Intent) -> None:
         item = self._current() or self._best(intent)
         for kind in self.state.acts.questions[:2]:
             if kind == "weather":
@@ -161,10 +197,6 @@ class _Composer:
                 self._must(self._phrase("answer", answer=answer, answer_low=answer[:1].lower() + answer[1:]))
             else:
                 self._must(self._phrase("no_answer", name=item.name if item else self.book.thing(intent)))
-        if self.state.acts.thanks:
-            self._more(self._phrase("bye"))
-        elif not self._ask_missing(()) and not self.state.booked:
-            self._more(self._phrase("offer"))
 
     def _recommend(self, intent: Intent) -> None:
         item = self._best(intent, without=self.state.offered)
@@ -175,12 +207,15 @@ class _Composer:
         else:
             where = self.book.where(intent, self.state.known)
             room = LONGEST - self._length() - len(where.split()) - len(item.name.split()) - LONGEST_CARRIER
-            blurb = item.blurb if len(item.blurb.split()) <= room else item.blurb.partition(",")[0]
+            blurb = item.blurb if len(item.blurb.split()) <= room else _shortened(item.blurb)
             self._must(self._phrase("recommend", name=item.name, where=where, blurb=blurb))
         if not self._ask_missing(()):
-            self._more(self._phrase("offer"))
+            self._offer(intent)
 
     # Pieces
+
+    def _offer(self, intent: Intent) -> None:
+        self._more(self._phrase("offer_play" if "play" in intent.description else "offer"))
 
     def _best(self, intent: Intent, without: tuple[Item, ...] = ()) -> Item | None:
         return self.catalogue.best(intent.name, self.state.known, self.seed, without)
@@ -220,3 +255,8 @@ class _Composer:
             return False
         self.parts.append(sentence)
         return True
+
+
+def _shortened(blurb: str) -> str:
+    """A description without its last parts."""
+    return blurb.partition(",")[0] if "," in blurb else blurb.rpartition(" and ")[0] or blurb

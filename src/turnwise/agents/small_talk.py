@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from turnwise.agents.cues import any_of, found, plain, plain_words
+from turnwise.agents.cues import any_of, found, plain, word_set
 from turnwise.agents.domains import KNOWLEDGE, read_toml
 from turnwise.agents.phrasebook import Chooser
+from turnwise.speech.spoken_words import spoken_words
 
 _OWNERS = frozenset(("my", "our"))
-_LINK = frozenset("the a an this that these those his her their".split())
-_NO_EPITHET = frozenset("and or but own is are was has had to in of on at for i we he she they it so because who which".split())
+_NO_EPITHET = word_set("and or but own is are was has had to in of on at for i we he she they it so because who which")
 
 
 def small_talk(text: str, earlier: Sequence[str], choose: Chooser, values: str) -> list[str]:
@@ -45,11 +44,11 @@ def small_talk(text: str, earlier: Sequence[str], choose: Chooser, values: str) 
 
 def topic(text: str) -> tuple[str | None, str]:
     """The topic of a turn and the thing it is about, in the agent's words ("your little brother"), "" where there is none."""
-    words = plain_words(text)
+    words = spoken_words(text)
     table = talk()
     ranks = {}
     for name, entry in table["topics"].items():
-        at = [m.start() for m in any_of(tuple(entry["words"])).finditer(" ".join(words))]
+        at = [m.start() for m in any_of(tuple(entry["words"])).finditer(plain(text))]
         if at:
             thing = _thing(words, frozenset(entry["words"]))
             ranks[name] = (-len(at) - bool(thing), at[0], thing)
@@ -74,7 +73,3 @@ def _thing(words: Sequence[str], nouns: frozenset[str]) -> str:
 @lru_cache(maxsize=1)
 def talk() -> dict[str, Any]:
     return read_toml(KNOWLEDGE / "small_talk.toml")
-
-
-def is_question(text: str) -> bool:
-    return text.rstrip().endswith("?") or re.match(r"(?:do|does|can|could|is|are|have|tell me)\b", plain(text)) is not None

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnwise.agents.cues import word_set
 from turnwise.speech.spoken_words import cardinal
 
 _VALUES = {" ".join(cardinal(n)): n for n in range(1, 100)}
 _SINGLE = {word: n for word, n in _VALUES.items() if " " not in word}
 _MORE = {"couple": 2, "pair": 2, "dozen": 12, "both": 2}
 _HOURS = {word: n for word, n in _SINGLE.items() if n <= 12}
-_BEFORE_HOUR = frozenset("at around about by before after until till from".split())
-_DAY_PARTS = frozenset("morning afternoon evening night".split())
-_NOT_A_TIME = frozenset(
-    """people person persons of guests seats tickets adults kids children friends nights days weeks hours minutes months years
-    dollars percent blocks miles stops rooms tables times cents passengers travelers chairs places""".split()
+_BEFORE_HOUR = word_set("at around about by before after until till from")
+_DAY_PARTS = word_set("morning afternoon evening night")
+_NOT_A_TIME = word_set(
+    """people person persons of guests seats tickets adults kids children friends nights days weeks hours minutes months
+    years dollars percent blocks miles stops rooms tables times cents passengers travelers chairs places"""
 )
 
 

@@ -20,6 +20,8 @@ from turnwise.foundation.whole_file import write_whole
 
 CONTAINERS = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".wma")  # what soundfile cannot open
 WRITTEN = (".wav", ".flac")
+_UNKNOWN = 1 << 40  # frames; soundfile gives more when a stream does not say how long it is
+_UNKNOWN_LENGTH = 0x7FFF0000  # bytes; programs that write WAV to a pipe put a length from here up
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +73,35 @@ def _decode(path: Path) -> tuple[NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(path) as file:
             samples = file.read(dtype="float32", always_2d=True)
-            # A file cut short decodes to fewer samples than its header promises.
-            promised = file.frames
-            rate = file.samplerate
+            promised, rate = file.frames, file.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"{path} cannot be read as sound: {_reason(error)}") from error
-    if 0 < len(samples) < promised < 1 << 40:
-        raise InputError(f"{path} is cut short: {len(samples)} of {promised} samples")
+    # soundfile takes what is there; what was promised is in the header, except in files written to a pipe.
+    if 0 < len(samples) < promised < _UNKNOWN or _missing_bytes(path):
+        raise InputError(f"{path} is cut short: its header promises more than its {len(samples)} samples")
     return samples, rate
+
+
+def _missing_bytes(path: Path) -> bool:
+    """Whether a RIFF WAV file ends before its data chunk does."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return False
+        while len(chunk := file.read(8)) == 8:
+            length = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                return file.tell() + length > size and length < _UNKNOWN_LENGTH
+            file.seek(length + length % 2, io.SEEK_CUR)
+    return False
 
 
 def _decode_container(path: Path) -> tuple[NDArray[np.float32], int]:
     try:
         import av
     except ImportError:
-        raise MissingDependency("av", 'pip install "turnwise[containers]"') from None
+        raise MissingDependency("av", 'pip install "turnwise[m4a]"') from None
     errors: Any = av.error.FFmpegError
     try:
         with av.open(str(path)) as container:

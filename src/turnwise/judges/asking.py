@@ -25,7 +25,7 @@ class Asking:
 
     def __init__(self, dialogues: Sequence[Dialogue]) -> None:
         rows: list[tuple[str, ...]] = []
-        owners: list[str] = []
+        owners: list[str | None] = []
         turns: list[int] = []  # of the question; -1 for statements
         wanted: list[tuple[str, ...]] = []
         annotated = any(turn.asks for d in dialogues for turn in d.turns if turn.speaker == "agent")
@@ -49,7 +49,7 @@ class Asking:
             name = slot.replace("_", " ")
             for made in (f"what {name}", f"which {name} would you like", f"what is the {name}"):
                 rows.append(grams(tokens(made)))
-                owners.append("")
+                owners.append(None)
                 turns.append(-1)
                 wanted.append((slot,))
         self._place = {slot: i for i, slot in enumerate(self.slots)}
@@ -63,7 +63,7 @@ class Asking:
         self._ridge = Ridge(x, self._credited(x, y, turns, owners), owners, PENALTY)
 
     @staticmethod
-    def _credited(x: np.ndarray, y: np.ndarray, turns: list[int], owners: list[str]) -> np.ndarray:
+    def _credited(x: np.ndarray, y: np.ndarray, turns: list[int], owners: list[str | None]) -> np.ndarray:
         """Each slot asked for in a turn of several questions goes to the question that fits it best."""
         first = x @ Ridge(x, y, owners, PENALTY).weights
         by_turn: dict[int, list[int]] = {}

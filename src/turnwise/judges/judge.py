@@ -6,7 +6,7 @@ transcriber heard it. It never sees later turns. Its file is its instrument: cod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ import msgspec
 
 from turnwise.agents.agent import Timings
 from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.judges.verdict import Verdict
 from turnwise.speech.clip import Clip
@@ -90,6 +91,7 @@ class Judge:
     hears: bool = False  # whether it listens to clips (such judges run in worker processes even if quick)
     examples: Sequence[tuple[Exchange, Mapping[str, Verdict]]] = ()
     depends: tuple[tuple[str, str], ...] = ()  # versions of packages and data that shape the verdict
+    sounds: Callable[[], Sequence[Sound]] = tuple  # made when asked: the sounds that the clips of the examples stand for
 
     def identity(self) -> Mapping[str, str]:
         return {"version": str(self.version), **dict(self.depends)}

@@ -82,19 +82,21 @@ class KnownFacts:
         """Every value named in the reply with every stated slot it could be a value of.
 
         Left out are values with another source than the agent's memory: named in the user's present words, or by the agent
-        itself since the slot was stated (an offer that the user may have taken).
+        itself since the slot was stated (an offer that the user may have taken); and other values beside the right one.
         """
         force: dict[str, tuple[Key, int]] = {**scene.stated, **{slot: (key, scene.number) for slot, key in scene.fresh.items()}}
         if not force:
             return
         present = {m.key for m in mentions(scene.user, self.vocabulary)}
-        for mention in mentions(scene.reply, self.vocabulary):
+        named = mentions(scene.reply, self.vocabulary)
+        right = {mention.key for mention in named}
+        for mention in named:
             others = {key for key, _ in force.values()}
             for slot, (stated, number) in force.items():
                 if not self._can_be(slot, mention.key):
                     continue
                 if stated != mention.key:
-                    if family(stated) != family(mention.key) or mention.key in present:
+                    if stated in right or family(stated) != family(mention.key) or mention.key in present:
                         continue
                     if mention.key in others and family(mention.key) == "word":
                         continue

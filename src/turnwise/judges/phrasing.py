@@ -14,7 +14,7 @@ COURTESY = frozenset(
     thank thanks welcome goodbye bye hello hi hey good great nice wonderful lovely day evening morning afternoon night weekend
     enjoy have help helping assist assistance assisting anything something else need needs want glad happy pleasure course
     absolutely certainly gladly alright ok okay yes no sorry apologies apologize excuse problem worries take care safe fine
-    perfect excellent yeah yep hmm well then""")
+    perfect excellent yeah yep hmm well then much lot again""")
 )
 GENERAL = COURTESY | frozenset(
     word_list("""

@@ -245,7 +245,7 @@ class Planter:
 
 def reworded(text: str, draw: random.Random) -> str:
     """The same said a little differently: another opening, a few other words."""
-    lowered = text[0].lower() + text[1:]
+    lowered = text.lower()
     for old, new in _REWORDINGS:
         lowered = lowered.replace(old, new)
     return f"{draw.choice(_OPENINGS)} {lowered}"

@@ -42,18 +42,19 @@ class Columns:
 
 
 class Ridge:
-    """W that minimises |XW - Y|^2 + penalty |W|^2, for all rows or without those of one owner."""
+    """W that minimises |XW - Y|^2 + penalty |W|^2, for all rows or without those of one owner; rows without owner always stay."""
 
-    def __init__(self, x: Matrix, y: Matrix, owners: Sequence[str], penalty: float) -> None:
+    def __init__(self, x: Matrix, y: Matrix, owners: Sequence[str | None], penalty: float) -> None:
         self._x, self._y = x, y
         self._rows: dict[str, list[int]] = {}
         for i, owner in enumerate(owners):
-            self._rows.setdefault(owner, []).append(i)
+            if owner is not None:
+                self._rows.setdefault(owner, []).append(i)
         gram = x.T @ x
         gram[np.diag_indices_from(gram)] += penalty
         self._inverse: Matrix = np.linalg.inv(gram).astype(np.float32)
         self.weights: Matrix = self._inverse @ (x.T @ y)
-        self._kept: tuple[str, Matrix, Matrix] = ("", self.weights, self.weights)
+        self._kept: tuple[str | None, Matrix, Matrix] = (None, self.weights, self.weights)
 
     def without(self, owner: str) -> Matrix:
         """The weights as if this owner's rows had never been seen."""
@@ -68,7 +69,7 @@ class Ridge:
         said: Matrix = self._fitted[rows]
         if owner in self._rows:
             left, right = self._correction(owner)
-            said = said + (self._x[rows] @ left) @ right
+            said = (said + (self._x[rows] @ left) @ right).astype(np.float32)
         return said
 
     def at(self, places: Sequence[int], owner: str) -> Matrix:
@@ -76,7 +77,7 @@ class Ridge:
         total: Matrix = self.weights[places].sum(axis=0)
         if owner in self._rows:
             left, right = self._correction(owner)
-            total = total + left[places].sum(axis=0) @ right
+            total = (total + left[places].sum(axis=0) @ right).astype(np.float32)
         return total
 
     @cached_property

@@ -105,8 +105,7 @@ def _joined(raw: list[str]) -> list[str]:
                 number, i = number + int(rest[after]), i + after
             made.append(str(number))
         elif _CLOCK.fullmatch(word):
-            hour, minute = word.split(":")
-            made.append(_clock(int(hour), int(minute)))
+            made.append(_clock(*map(int, word.split(":"))))
         elif word in ("half", "quarter") and rest[:1] in (["past"], ["to"], ["after"]) and rest[1:2] and rest[1].isdigit():
             hour, part = int(rest[1]), 30 if word == "half" else 15
             made.append(_clock(hour, part) if rest[0] != "to" else _clock(hour - 1, 60 - part))

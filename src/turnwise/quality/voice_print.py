@@ -2,12 +2,19 @@
 
 The print is the mean of twelve cepstral coefficients of the telephone band over the louder frames, and the median pitch. Both are
 narrow-band by design, so that a telephone line does not turn one speaker into two; by the same design a change of bandwidth,
-or of anything above 3400 Hz, is not seen. Words matter a little, which is why a comparison wants a second or more of speech.
+or of anything outside 300 to 3400 Hz, is not seen. Words matter a little, so a comparison wants a second or more of speech.
+
+Two prints are as far apart as their difference is large beside the differences that other words make in one voice; the
+covariance of those, and the logistic curve from distance to likeness, are in voice_space.json. They were fitted to synthetic
+voices by `python benchmarks/voice_consistency.py --write`, which also measures the errors on voices it was not fitted to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,11 +22,14 @@ from numpy.typing import NDArray
 
 from turnwise.foundation.audio import Samples, Sound
 from turnwise.foundation.errors import EngineError, MissingDependency
+from turnwise.foundation.fingerprint import file_digest, source_digest
+from turnwise.foundation.resampling import resample
+from turnwise.quality.estimator import FAINTEST
 
 INSTALL = 'pip install "turnwise[embedded]"'
 
 RATE = 16000  # samples per second of the analysis
-LOW, HIGH = 100.0, 3400.0  # Hz
+LOW, HIGH = 300.0, 3400.0  # Hz, what a telephone passes
 _BANDS = 23
 _CEPSTRA = 12  # without the zeroth, which is level
 _LOUD = 15.0  # dB below the 95th percentile of frame energy: voiced speech, and 20 dB noise stays out
@@ -40,19 +50,72 @@ class VoicePrint(msgspec.Struct, frozen=True):
     withheld: str = ""
 
 
-def identity() -> str:
-    """Version of the package that computes the cepstra."""
+class VoiceSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How differences of prints are measured: fitted once, kept beside this file."""
+
+    voices: tuple[str, ...]  # it was fitted to
+    whitening: tuple[tuple[float, ...], ...]  # 13 x 13: twelve cepstra, then log2 of the pitch in Hz
+    slope: float  # of the logistic curve, per unit of the natural logarithm of distance
+    middle: float  # the distance at which the same and another voice are equally likely
+
+
+_SPACE = Path(__file__).with_name("voice_space.json")
+
+
+def identity() -> Mapping[str, str]:
+    """Versions of everything that shapes a print or a comparison."""
     try:
-        return version("kaldi-native-fbank")
+        fbank = version("kaldi-native-fbank")
     except PackageNotFoundError:
         raise MissingDependency("kaldi-native-fbank", INSTALL) from None
+    return {"kaldi-native-fbank": fbank, "voice print": source_digest(Path(__file__)), "voice space": file_digest(_SPACE)}
+
+
+@cache
+def voice_space() -> VoiceSpace:
+    return msgspec.json.decode(_SPACE.read_bytes(), type=VoiceSpace)
+
+
+def distance(one: VoicePrint, other: VoicePrint) -> float:
+    """Root mean square of the whitened difference: about 1.4 for two sentences in one voice.
+
+    A pitch that either print lacks is not compared.
+    """
+    return float(np.sqrt(np.mean((np.array(voice_space().whitening) @ _difference(one, other)) ** 2)))
+
+
+def likeness(apart: float) -> float:
+    """0 to 100 from a distance: the percentage of cases with this distance that are one voice, of as many pairs of each kind."""
+    space = voice_space()
+    return 100.0 / (1.0 + float((apart / space.middle) ** space.slope))
+
+
+def merged(prints: Sequence[VoicePrint]) -> VoicePrint:
+    """One print of several sounds of a voice, each weighed by its seconds of speech."""
+    weights = np.array([p.seconds for p in prints])
+    cepstra = np.average([p.cepstra for p in prints], axis=0, weights=weights)
+    pitched = [(p.pitch, p.seconds) for p in prints if p.pitch is not None]
+    pitch = None
+    if pitched:
+        pitch = float(2.0 ** np.average([np.log2(hertz) for hertz, _ in pitched], weights=[seconds for _, seconds in pitched]))
+    return VoicePrint(tuple(float(v) for v in cepstra), pitch, float(weights.sum()))
+
+
+def _difference(one: VoicePrint, other: VoicePrint) -> NDArray[np.float64]:
+    for given in (one, other):
+        if given.withheld:
+            raise ValueError(f"a print that was withheld cannot be compared: {given.withheld}")
+    pitch = 0.0 if one.pitch is None or other.pitch is None else float(np.log2(one.pitch / other.pitch))
+    return np.append(np.array(one.cepstra) - np.array(other.cepstra), pitch)
 
 
 def voice_print(sound: Sound) -> VoicePrint:
     """The print of one sound, withheld where less than 0.3 s of it is loud enough."""
     samples = _prepared(sound)
-    if len(samples) < _FRAME or not samples.any():
-        return VoicePrint(withheld="too short" if len(samples) < _FRAME else "silent")
+    if len(samples) < _FRAME:
+        return VoicePrint(withheld=f"too short: {sound.seconds:.2f} s of sound")
+    if np.abs(samples).max() < FAINTEST:
+        return VoicePrint(withheld="silent")
     cepstra = _cepstra(samples)
     level = _frame_levels(samples, len(cepstra))
     loud = level > np.percentile(level, 95) - _LOUD
@@ -96,11 +159,7 @@ def _autocorrelation(frames: NDArray[np.float32], lags: int) -> NDArray[np.float
 def _prepared(sound: Sound) -> Samples:
     if not np.isfinite(sound.samples).all():
         raise EngineError("broken-audio", "the sound has samples that are not finite numbers")
-    if sound.rate == RATE:
-        return sound.samples
-    import soxr
-
-    return soxr.resample(sound.samples, sound.rate, RATE, quality="HQ").astype(np.float32, copy=False)
+    return resample(sound, RATE).samples
 
 
 def _cepstra(samples: Samples) -> NDArray[np.float64]:
@@ -126,4 +185,5 @@ def _cepstra(samples: Samples) -> NDArray[np.float64]:
 def _frame_levels(samples: Samples, count: int) -> NDArray[np.float64]:
     """dB of the same 25 ms frames, every 10 ms, as the cepstra."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, 400)[::160][:count]
-    return 10 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)
+    levels: NDArray[np.float64] = 10 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-12)
+    return levels

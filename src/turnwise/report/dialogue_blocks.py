@@ -3,18 +3,20 @@
 A block is base64 of zlib-compressed JSON and holds a few dialogues with all their arms; the index, one more block, says of every
 dialogue what the filters need. 40,000 turns are some megabytes in the page, and nothing of them is parsed before it is wanted.
 
-    index    {"dialogues": [[id, intent, block, rounds, [[round of the loss or 0, failures as bits, silences, faults] per arm]], ...]}
-    block    [{"id", "intent", "about", "opening", "rounds": [[text, phase, facts]], "arms": [arm, ...], "audio"?: {path: data URI}}]
-    arm      null where it did not play, else {"lost", "shown": [line, ...], "turns": [turn, ...]}
-    turn     {"u": clip, "h": heard, "a": clip, "t": transcript, "x": own text, "w": what its own ears heard, "s": [places in "shown"],
-              "l": seconds per stage, "n": notes, "f": [cause, detail], "v": [[status, value, reason], ...] by criterion}
+    index    {"dialogues": [[id, intent, block, rounds, [mark per arm]], ...]}
+    mark     null where the arm did not play it, else [round of the loss or 0, failures as bits, silences, faults]
+    block    [{"id", "intent", "about", "opening", "rounds": [[text, phase, facts]], "arms": [arm, ...],
+               "audio" (where it is embedded): {path: data URI}}]
+    arm      null, or {"lost", "shown": [line, ...], "turns": [turn, ...]}
+    turn     {"u": clip, "h": heard, "a": clip, "t": transcript, "x": own text, "w": what its own ears heard,
+              "s": [places in "shown"], "l": seconds per stage, "n": notes, "f": [cause, detail],
+              "v": [[status, value, reason], ...] by criterion}
     clip     [path, seconds, what was done to it, whether the file is there]
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 import zlib
 from collections.abc import Iterator
@@ -108,7 +110,7 @@ def pack(results: Results, summary: Summary, page: Path, *, embed_audio: bool) -
     for name, conversations in by_dialogue.items():
         lost = [losses[arm].first_lost.get(name, 0) if arm in losses else 0 for arm in arms]
         record = _record(conversations, criteria, lost, sounds)
-        line = _line(record)
+        line = _encode(record)
         if waiting and size + len(line) > BLOCK:
             blocks.append(_packed(b"[" + b",".join(waiting) + b"]"))
             waiting, size = [], 0
@@ -119,13 +121,6 @@ def pack(results: Results, summary: Summary, page: Path, *, embed_audio: bool) -
     if waiting:
         blocks.append(_packed(b"[" + b",".join(waiting) + b"]"))
     return Packed(_packed(_encode({"dialogues": rows})), tuple(blocks))
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    try:
-        return _encode(record)
-    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot write and an escape can
-        return json.dumps(record, ensure_ascii=True, allow_nan=False).encode("ascii")
 
 
 def _packed(data: bytes) -> str:

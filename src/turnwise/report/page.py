@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,9 +28,8 @@ from turnwise.report.figures import Figures, draw_all, subset_size
 from turnwise.report.numbers import chance, direction, interval, spoken, value
 from turnwise.report.tables import latex_tables, markdown_report
 from turnwise.report.theme import css, for_file
-from turnwise.statistics.findings import findings
 from turnwise.statistics.summary import Summary, summarise
-from turnwise.statistics.summary_json import summary_bytes
+from turnwise.statistics.summary_json import summary_json
 from turnwise.statistics.table import tidy
 from turnwise.statistics.wording import between, plain, signed
 from turnwise.study.results import Results
@@ -49,7 +49,7 @@ def build(
 ) -> Path:
     """Write the page, its tables and its figures into the folder `out`; returns the page's path.
 
-    `summary` saves computing it again where the caller has it; `figures=False` leaves the figure files out (the page has its own).
+    `summary` saves computing it again where the caller has it; `figures=False` leaves the figure files out, the page has its own.
     """
     key = report_key(results, embed_audio=embed_audio)
     table = tidy(results)
@@ -113,12 +113,24 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
     script = "".join(_asset(name) for name in SCRIPTS)
     criteria = {i.criterion.name: i.criterion for i in summary.instruments}
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals.update(
-        spoken=spoken, direction=direction, value=value, interval=interval, chance=chance, plain=_word(plain), signed=_word(signed),
-        ends=lambda low, high: "no interval" if low is None or high is None else between(low, high), criterion=criteria.__getitem__,
-    )  # fmt: skip
+        spoken=spoken,
+        direction=direction,
+        value=value,
+        interval=interval,
+        chance=chance,
+        plain=_word(plain),
+        signed=_word(signed),
+        ends=lambda low, high: "no interval" if low is None or high is None else between(low, high),
+        criterion=criteria.__getitem__,
+    )
+    headline, groups = sections.finding_groups(summary)
     text = environment.get_template("page.html.jinja").render(
         key=key,
         policy=policy(style, script),
@@ -129,15 +141,15 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         summary=summary,
         glyphs=GLYPHS,
         sections=sections.SECTIONS,
-        kinds=sections.KINDS,
-        findings=findings(summary),
+        headline=headline,
+        groups=groups,
         overview=sections.overview(summary),
         curves=sections.curve_cards(summary, drawn),
         subset=subset_size(summary),
         profile=drawn.profile,
         survival=drawn.survival,
         latency=drawn.latency,
-        timed=[line for arm in summary.arms for line in arm.latency if line.n],
+        timed=[(arm.name, lines) for arm in summary.arms if (lines := [line for line in arm.latency if line.n])],
         stages=STAGES,
         matrices=sections.matrices(summary),
         contrasts=sections.contrast_groups(summary),
@@ -148,7 +160,7 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         reproduce=sections.reproduce(results, summary),
         cite=sections.cite(results),
     )
-    return text.encode("utf-8", "replace")
+    return text.encode()
 
 
 def policy(style: str, script: str) -> str:
@@ -168,9 +180,15 @@ def write_tables(table: polars.DataFrame, summary: Summary, out: Path) -> None:
     """The tidy table, the summary, and both as a paper wants them."""
     write_file(out / "table.parquet", _bytes(lambda file: table.write_parquet(file)))
     write_file(out / "table.csv", _bytes(lambda file: table.write_csv(file)))
-    write_file(out / "summary.json", summary_bytes(summary))
-    write_file(out / "report.md", markdown_report(summary).encode("utf-8", "replace"))
-    write_file(out / "tables.tex", latex_tables(summary).encode("utf-8", "replace"))
+    write_file(out / "summary.json", summary_file(summary))
+    write_file(out / "report.md", markdown_report(summary).encode())
+    write_file(out / "tables.tex", latex_tables(summary).encode())
+
+
+def summary_file(summary: Summary) -> bytes:
+    """The summary as strict JSON, with the version of the program that computed it."""
+    made = {**summary_json(summary), "plan": summary.plan, "tool": summary.tool}
+    return (json.dumps(made, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
 def write_figures(drawn: Figures, folder: Path) -> None:
@@ -178,7 +196,7 @@ def write_figures(drawn: Figures, folder: Path) -> None:
     _make_folder(folder)
     wanted: dict[str, bytes] = {}
     for drawing in drawn.all():
-        wanted[f"{drawing.figure.name}.svg"] = drawing.file.encode("utf-8", "replace")
+        wanted[f"{drawing.figure.name}.svg"] = drawing.file.encode()
         spec = for_file(msgspec.json.encode(drawing.figure.spec).decode())
         wanted[f"{drawing.figure.name}.vl.json"] = msgspec.json.format(spec.encode(), indent=1)
     for drawing in drawn.main():

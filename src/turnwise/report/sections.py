@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.secrets import without_secrets
 from turnwise.judges.judge import Criterion
 from turnwise.report.charts.correlation import matrix_rows
@@ -14,6 +14,7 @@ from turnwise.speech.engine import RECOGNIZERS
 from turnwise.statistics.accounting import Count
 from turnwise.statistics.correlation import POOLED
 from turnwise.statistics.estimate import Estimate
+from turnwise.statistics.findings import Finding, findings
 from turnwise.statistics.profile import MILD
 from turnwise.statistics.summary import Summary
 from turnwise.statistics.wording import listed, signed
@@ -34,6 +35,8 @@ SECTIONS = (
     ("accounting", "Accounting"),
     ("study", "Study"),
 )
+_REPLIES = {"own": "its own replies", "written": "the written replies"}
+_USER = {"audio": "the sound", "written": "the written words", "transcript": "the transcriber’s words"}
 KINDS = {
     "thread": "The thread",
     "change": "Change over rounds",
@@ -44,6 +47,16 @@ KINDS = {
     "latency": "The wait",
     "missing": "What is missing",
 }
+
+
+def finding_groups(summary: Summary) -> tuple[Finding | None, list[dict[str, Any]]]:
+    """The first finding as the headline, the others under the question they answer, in their order."""
+    first, *rest = [*findings(summary), None]
+    groups: dict[str, list[Finding]] = {}
+    for finding in rest:
+        if finding is not None:
+            groups.setdefault(finding.kind, []).append(finding)
+    return first, [{"name": KINDS.get(kind, kind), "findings": found} for kind, found in groups.items()]
 
 
 def overview(summary: Summary) -> list[dict[str, Any]]:
@@ -78,8 +91,8 @@ def curve_cards(summary: Summary, figures: Figures) -> list[dict[str, Any]]:
                     "drops": listed(reading.curve.drops, "").strip(" s") if reading.curve.drops else "",
                 }
             )
-        name = criterion.name
-        cards.append({"criterion": criterion, "all": figures.curves[name], "constant": figures.constant.get(name), "slopes": lines})
+        drawn = {"all": figures.curves[criterion.name], "constant": figures.constant.get(criterion.name)}
+        cards.append({"criterion": criterion, **drawn, "slopes": lines})
     return cards
 
 
@@ -89,7 +102,7 @@ def contrast_groups(summary: Summary) -> list[dict[str, Any]]:
         rows = [c for c in summary.contrasts if c.criterion == criterion.name]
         if rows:
             clear = sum(c.clear for c in rows)
-            groups.append({"criterion": criterion, "rows": rows, "clear": clear, "decimals": decimals(criterion)})
+            groups.append({"criterion": criterion, "rows": rows, "decided": clear, "decimals": decimals(criterion)})
     return groups
 
 
@@ -120,7 +133,8 @@ def accounting(summary: Summary) -> list[dict[str, Any]]:
     lines = [line("whole run", book.total, everything, head=True)]
     lines += [line(name, count, list(book.missing[name].values())) for name, count in book.by_arm.items()]
     lines[-1]["head"] = True
-    lines += [line(name, count, [arm.get(name, {}) for arm in book.missing.values()]) for name, count in book.by_criterion.items()]
+    for name, count in book.by_criterion.items():
+        lines.append(line(name, count, [arm.get(name, {}) for arm in book.missing.values()]))
     return lines
 
 
@@ -137,8 +151,8 @@ def declared(results: Results, summary: Summary) -> list[dict[str, Any]]:
                 "options": without_secrets(_options(arm.options)),
                 "past": "all" if context.past == "all" else str(context.past),
                 "form": context.form,
-                "replies": {"own": "its own replies", "written": "the written replies"}[context.replies],
-                "user": {"audio": "the sound", "written": "the written words", "transcript": "the transcriber’s words"}[context.user],
+                "replies": _REPLIES[context.replies],
+                "user": _USER[context.user],
                 "line": _line(results, arm),
                 "departures": list(summary.arm(arm.name).departures.items()),
                 "instructions": without_secrets(arm.instructions),
@@ -170,11 +184,13 @@ def ears(results: Results, summary: Summary) -> str:
 def reproduce(results: Results, summary: Summary) -> list[tuple[str, str]]:
     """Names and values that lead back to the same run."""
     corpus = results.study.corpus
+    source = " ".join(part for part in (corpus.format, corpus.path) if part)
+    seed = results.study.seed if corpus.seed is None else corpus.seed
     return [
         ("plan", results.plan),
-        ("corpus", f"{corpus.format}{'' if corpus.path is None else ' ' + corpus.path}, {summary.dialogues} of {results.corpus_size} dialogues"),
+        ("corpus", f"{source}, {summary.dialogues} of {results.corpus_size} dialogues"),
         ("corpus digest", results.corpus_digest),
-        ("drawn by", "ids" if corpus.ids else f"{corpus.by or 'plain draw'}, seed {results.study.seed if corpus.seed is None else corpus.seed}"),
+        ("drawn by", "ids" if corpus.ids else f"{corpus.by or 'plain draw'}, seed {seed}"),
         ("user voice", _choice(Choice(results.study.user.engine, results.study.user.options))),
         ("transcriber", _choice(results.study.transcriber)),
         ("study seed", str(results.study.seed)),
@@ -184,7 +200,9 @@ def reproduce(results: Results, summary: Summary) -> list[tuple[str, str]]:
 
 
 def cite(results: Results) -> str:
-    return f"Study “{results.study.name}”, {results.created[:10]}. Turnwise {results.tool}, plan {results.plan}, corpus {results.corpus_digest}."
+    """One line for a paper."""
+    made = f"Study “{results.study.name}”, {results.created[:10]}. Turnwise {results.tool}"
+    return f"{made}, plan {results.plan}, corpus {results.corpus_digest}."
 
 
 def facts(summary: Summary) -> dict[str, Any]:
@@ -240,4 +258,4 @@ def _choice(choice: Choice) -> str:
 
 
 def _options(options: dict[str, Any]) -> str:
-    return ", ".join(f"{key} = {json.dumps(v, ensure_ascii=False, sort_keys=True, default=str)}" for key, v in sorted(options.items()))
+    return ", ".join(f"{key} = {canonical(option)}" for key, option in sorted(options.items()))

@@ -20,7 +20,8 @@ def sheets(summary: Summary) -> list[Sheet]:
 
 def markdown_report(summary: Summary) -> str:
     """Findings and tables."""
-    parts = [f"# {_line(summary.study)}", "", f"Plan `{summary.plan}`, {summary.created}, Turnwise {summary.tool}.", "", "## Findings", ""]
+    made = f"Plan `{summary.plan}`, {summary.created}, Turnwise {summary.tool}."
+    parts = [f"# {_escaped(summary.study)}", "", made, "", "## Findings", ""]
     parts += [f"- {_escaped(finding.text)}" for finding in findings(summary)]
     parts += ["", "## Tables", "", *(sheet.markdown() for sheet in sheets(summary))]
     if summary.notes:
@@ -110,7 +111,7 @@ def contrasts(summary: Summary) -> Sheet:
                     str(c.left_out),
                 )
             )
-    note = "Paired on common turns; p by sign flips over dialogues, Holm within each criterion; bold: clear of zero and p below 0.05"
+    note = "Paired on common turns; p by sign flips over dialogues, Holm within each criterion; bold: clear of zero, p below 0.05"
     return Sheet("Differences between arms", ("Contrast", "difference", "p", "p, Holm", "turns", "unpaired"), tuple(rows), note)
 
 
@@ -136,7 +137,3 @@ def accounting(summary: Summary) -> Sheet:
 def _escaped(text: str) -> str:
     """A sentence of Markdown without markup in it: what the sheet does for a cell."""
     return Sheet("", ("x",), (row(text),)).markdown().splitlines()[-1][2:-2]
-
-
-def _line(text: str) -> str:
-    return _escaped(text)

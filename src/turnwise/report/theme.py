@@ -43,7 +43,8 @@ COLOURS: dict[str, tuple[str, str]] = {
 ARMS = 8  # colours for arms before they repeat
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 3], [1, 3], [6, 2, 1, 2, 1, 2])
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+# Figures are laid out by the metrics of Arial and its free twins; another font in the browser would not fit its space.
+FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
 _NAMES = tuple(COLOURS)
 _STAND_IN = re.compile(r"#0a0b([0-9a-f]{2})")

@@ -13,6 +13,7 @@ import msgspec
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.fingerprint import fingerprint
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -72,6 +73,15 @@ class Recognizer(Protocol):
     def identity(self) -> Mapping[str, str]: ...
 
     def open(self, material: Material) -> Hearing: ...
+
+
+def hearing_key(identity: str, adapts: bool, material: str, dialogue: str, clip: str) -> str:
+    """Name of one hearing of a clip; whoever hears it through the same ears shares the result.
+
+    Only a recogniser that adapts hears a clip differently in another dialogue or with other material. The seed of a hearing is
+    drawn from this name.
+    """
+    return fingerprint("hear", identity, material if adapts else "", dialogue if adapts else "", clip)
 
 
 SYNTHESIZERS = Catalog("synthesizer", "turnwise.speech.engines", "turnwise.engines")

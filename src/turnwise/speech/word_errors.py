@@ -66,7 +66,7 @@ def total(parts: Iterable[WordErrors]) -> WordErrors:
 
 def normalised(text: str) -> str:
     """The text in the form in which words are compared."""
-    return " ".join(str(_normaliser()(text)).split())
+    return " ".join(word for word in str(_normaliser()(text)).split() if any(c.isalnum() for c in word))
 
 
 @cache

@@ -122,8 +122,35 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def summarise(results: Results, options: Options | None = None, table: polars.DataFrame | None = None) -> Summary:
-    """One pass over a run. `table` saves making the tidy table again where the caller has it."""
-    options = options or Options()
+    """One pass over a run. `table` saves making the tidy table again where the caller has it.
+
+    Matrix products run on one thread: on a busy machine threads that wait for each other take ten times as long as one
+    alone, and the last bits of a sum would depend on how many there are.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _summarise(results, options or Options(), table)
+
+
+def rank(estimates: dict[str, Estimate], better: Literal["higher", "lower"]) -> tuple[str, ...]:
+    """Names by the worst case that their missing turns leave open, best first; the unscored last.
+
+    Where the scale has no two ends there is no worst case, and the mean decides.
+    """
+    sign = -1.0 if better == "higher" else 1.0
+
+    def key(name: str) -> tuple[int, float, float]:
+        estimate = estimates[name]
+        mean = sign * estimate.mean if estimate.mean is not None else 0.0
+        if estimate.bounds is not None:
+            return 0, sign * estimate.bounds[0], mean
+        return (1, mean, 0.0) if estimate.mean is not None else (2, 0.0, 0.0)
+
+    return tuple(sorted(estimates, key=key))
+
+
+def _summarise(results: Results, options: Options, table: polars.DataFrame | None) -> Summary:
     planned = planned_cells(results)
     table = tidy(results) if table is None else table
     accounting = account(table, planned)
@@ -175,23 +202,6 @@ def summarise(results: Results, options: Options | None = None, table: polars.Da
         survival=_survival(grid, bootstrap, criteria, roles, last, options, seed),
         accounting=accounting,
     )
-
-
-def rank(estimates: dict[str, Estimate], better: Literal["higher", "lower"]) -> tuple[str, ...]:
-    """Names by the worst case that their missing turns leave open, best first; the unscored last.
-
-    Where the scale has no two ends there is no worst case, and the mean decides.
-    """
-    sign = -1.0 if better == "higher" else 1.0
-
-    def key(name: str) -> tuple[int, float, float]:
-        estimate = estimates[name]
-        mean = sign * estimate.mean if estimate.mean is not None else 0.0
-        if estimate.bounds is not None:
-            return 0, sign * estimate.bounds[0], mean
-        return (1, mean, 0.0) if estimate.mean is not None else (2, 0.0, 0.0)
-
-    return tuple(sorted(estimates, key=key))
 
 
 def _ranking(arms: tuple[ArmSummary, ...], criteria: dict[str, Criterion], roles: Roles) -> tuple[str, ...]:

@@ -196,18 +196,35 @@ def _tests(
     seed: int,
     flips: int,
 ) -> tuple[LogRank, ...]:
-    made = []
-    for a, b in combinations(range(len(grid.arms)), 2):
+    pairs = list(combinations(range(len(grid.arms)), 2))
+    if not pairs:
+        return ()
+    unpaired, surplus = [], []
+    for a, b in pairs:
         chi_square, p, parts_a, parts_b = log_rank(*watched[a], *watched[b])
+        unpaired.append((chi_square, p))
         both = (watched[a][0] > 0) & (watched[b][0] > 0)
         # Swapping the arms of one dialogue leaves the pooled hazard as it is, so it only flips the sign of this difference.
-        paired = number(sign_flip(np.where(both, parts_a - parts_b, 0.0)[:, None], seed=seed, flips=flips)[0])
+        surplus.append(np.where(both, parts_a - parts_b, 0.0))
+    paired = [number(p) for p in sign_flip(np.stack(surplus, axis=1), seed=seed, flips=flips)]
+    made = []
+    for (a, b), (chi_square, p), p_paired, p_holm in zip(pairs, unpaired, paired, holm(paired), strict=True):
         low, high = bootstrap.interval((drawn[a] - drawn[b])[:, None], np.minimum(counts[a : a + 1], counts[b : b + 1]))
         first, second = whole[a], whole[b]
-        difference = first - second if first is not None and second is not None else None
-        made.append(LogRank(grid.arms[a], grid.arms[b], chi_square, p, paired, None, difference, number(low[0]), number(high[0])))
-    corrected = holm([test.p_paired for test in made])
-    return tuple(msgspec.structs.replace(test, p_holm=p) for test, p in zip(made, corrected, strict=True))
+        made.append(
+            LogRank(
+                a=grid.arms[a],
+                b=grid.arms[b],
+                chi_square=chi_square,
+                p=p,
+                p_paired=p_paired,
+                p_holm=p_holm,
+                difference=first - second if first is not None and second is not None else None,
+                low=number(low[0]),
+                high=number(high[0]),
+            )
+        )
+    return tuple(made)
 
 
 def _restricted_mean(time: NDArray[np.int64], event: NDArray[np.bool_], horizon: int) -> float | None:

@@ -132,9 +132,8 @@ class _Walk:
 
     async def _transcribe(self, kind: Any, clip: Clip) -> Transcript | Fault:
         material = self.plan.material.digest if self.plan.transcriber_adapts else ""
-        seed = seed_of(self.seed, "hear", clip.digest)
-        cell = Cell(kind, (self.plan.transcriber, material, clip.digest, self.dialogue.id if material else "", seed))
-        heard = await self.ports.make(cell, Hear(clip, self.dialogue.id, seed))
+        cell = Cell(kind, (self.plan.transcriber, material, clip.digest, self.dialogue.id if material else ""))
+        heard = await self.ports.make(cell, Hear(clip, self.dialogue.id))
         assert isinstance(heard, Transcript | Fault)
         return heard
 

@@ -28,7 +28,6 @@ class Hear(msgspec.Struct, frozen=True, tag="hear"):
 
     clip: Clip
     dialogue: str
-    seed: int
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):

@@ -16,13 +16,13 @@ import numpy as np
 from turnwise.agents.agent import AGENTS, Session, Surroundings
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.errors import EngineError, TurnwiseError
-from turnwise.foundation.fingerprint import fingerprint
+from turnwise.foundation.fingerprint import fingerprint, seed_of
 from turnwise.foundation.secrets import without_secrets
 from turnwise.judges.judge import JUDGES, Bench, Sitting
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
-from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Hearing, Material, Speaking
+from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Heard, Hearing, Material, Speaking, hearing_key
 from turnwise.speech.perturbation import PERTURBATIONS
 from turnwise.study.cell import Answer, Payload, Ruling, Transcript
 from turnwise.study.plan import JudgePlan, Plan
@@ -130,22 +130,19 @@ class Worker:
         return self.clips.keep(sound)
 
     def _hear(self, task: Hear) -> Transcript:
-        material = self.kit.material.digest if self.kit.transcriber_adapts else ""
-        key = fingerprint(
-            "transcribed", self.kit.transcriber_identity, material, task.clip.digest, task.dialogue if material else ""
+        kit = self.kit
+        key = hearing_key(
+            kit.transcriber_identity, kit.transcriber_adapts, kit.material.digest, task.dialogue, task.clip.digest
         )
-        return self.clips.once(key, lambda: self._listen(task), Transcript)[0]
-
-    def _listen(self, task: Hear) -> Transcript:
         sound = self.clips.load(task.clip)
         peak = float(np.abs(sound.samples).max()) if len(sound.samples) else 0.0
         if peak < 10 ** (SILENCE_DBFS / 20):
-            return Transcript("", note="no sound above -60 dBFS", silent=True)
+            return Transcript("", note=f"no sound above {SILENCE_DBFS:.0f} dBFS", silent=True)
         if self._ears is None:
-            self._ears = RECOGNIZERS.build(self.kit.transcriber.name, self.kit.transcriber.options).open(
-                self.kit.material if self.kit.transcriber_adapts else Material()
-            )
-        heard = self._ears.hear(sound, dialogue=task.dialogue, seed=task.seed)
+            material = kit.material if kit.transcriber_adapts else Material()
+            self._ears = RECOGNIZERS.build(kit.transcriber.name, kit.transcriber.options).open(material)
+        ears = self._ears
+        heard, _ = self.clips.once(key, lambda: ears.hear(sound, dialogue=task.dialogue, seed=seed_of(key)), Heard)
         return Transcript(heard.text, heard.note)
 
     def _ask(self, task: Ask) -> Answer:

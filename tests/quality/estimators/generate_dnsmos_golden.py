@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).with_name("dnsmos_golden.json")
 
 
 def vowels(seconds: float, seed: int, noise: float = 0.0) -> np.ndarray:
-    """A buzz at a moving pitch through moving resonances, in syllables: enough like speech for the models to tell it from noise."""
+    """A buzz at a moving pitch through moving resonances, in syllables: speech enough for the models."""
     from scipy.signal import lfilter
 
     random = np.random.RandomState(seed)

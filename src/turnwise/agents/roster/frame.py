@@ -28,7 +28,8 @@ from turnwise.foundation.errors import EngineError
 from turnwise.foundation.fingerprint import file_digest, source_digest
 
 _CODE = (
-    "acts catalogue cues domains frame_state leaning likeness mentions phrasebook policy small_talk spoken_numbers".split()
+    *("acts", "catalogue", "cues", "domains", "frame_state", "leaning", "likeness"),
+    *("mentions", "phrasebook", "policy", "small_talk", "spoken_numbers"),
 )
 _DATA = ("cues.toml", "phrases.toml", "small_talk.toml")
 

@@ -21,14 +21,15 @@ from turnwise.judges.likeness import same_word
 from turnwise.judges.phrasing import GENERAL
 from turnwise.judges.scene import Scene, scene_of
 from turnwise.judges.severity import criterion, graded
-from turnwise.judges.values import Key
+from turnwise.judges.values import value_key
 from turnwise.judges.verdict import Abstention, Score, Verdict
 from turnwise.judges.wording import content, tokens
 
 NAME = "memory"
 ASKED = (0.34, 0.46, 0.6, 0.8)  # how surely the reply asks for the slot, 0-1
 TRUST = (0.6, 0.78, 0.88, 0.97)  # shares of agreement in the corpus with which a differing value counts
-UNTOLD = 90.0  # severity of not telling what the user asks to hear again; less where a part is told
+UNTOLD = 90.0  # severity of telling nothing of what the user asks to hear again
+PARTLY = 60.0  # times the share left out, where some of it is told: the agent has not forgotten, or was misheard
 
 
 class _Sitting:
@@ -65,20 +66,22 @@ class _Sitting:
 
     def _untold(self, scene: Scene, exchange: Exchange) -> list[tuple[float, str]]:
         wanted = [slot for slot in scene.asked if slot in scene.stated]
-        missing = [slot for slot in wanted if not _told(scene, scene.stated[slot], exchange)]
+        missing = [slot for slot in wanted if not _told(scene, slot, exchange)]
         if not missing:
             return []
-        value = round(UNTOLD * len(missing) / len(wanted), 1)
+        value = UNTOLD if len(missing) == len(wanted) else round(PARTLY * len(missing) / len(wanted), 1)
         return [(value, f"does not tell {', '.join(missing)}: {', '.join(' '.join(scene.stated[s][0]) for s in missing)}")]
 
 
-def _told(scene: Scene, stated: tuple[Key, int], exchange: Exchange) -> bool:
-    """Whether the reply names the value, or takes up the telling words with which the user stated it."""
-    key, number = stated
-    if all(any(same_word(part, word) for word in scene.reply) for part in key):
+def _told(scene: Scene, slot: str, exchange: Exchange) -> bool:
+    """Whether the reply names the value, or takes up the telling words with which the user stated it and nothing else."""
+    key, number = scene.stated[slot]
+    parts = [piece for part in key for piece in part.split(":")]  # a clock time may be heard with a word between
+    if set(key) <= set(scene.reply) or all(any(same_word(part, word) for word in scene.reply) for part in parts):
         return True
     turn = next(r.user for r in exchange.rounds if r.number == number)
-    theirs = {w for w in content(tokens(turn.text)) if w not in GENERAL}
+    others = {part for fact in turn.facts if fact.slot != slot for part in value_key(fact.value)}
+    theirs = {w for w in content(tokens(turn.text)) if w not in GENERAL and w not in others}
     return any(same_word(w, other) for w in content(scene.reply) if w not in GENERAL for other in theirs)
 
 

@@ -28,6 +28,7 @@ from turnwise.judges.wording import FUNCTION_WORDS, numeric
 NAME = "repetition"
 LITTLE = 0.8  # weight of common words below which two replies share no more than small talk does
 MUCH = 6.0  # weight in common that is a severe repetition however long the reply
+SMALL_TALK = COURTESY | FUNCTION_WORDS
 NEARBY = 3  # words beside the common stretch in which news count against a repetition
 STEPS = (0.42, 0.52, 0.68, 0.9)  # shares of a reply that was said before: none, and the upper ends of mild, moderate, severe
 
@@ -59,7 +60,7 @@ class _Sitting:
         best, quoted = 0.0, ""
         for earlier in scene.past_agent:
             common, (start, end) = aligned(scene.reply, earlier, weight)
-            if common < LITTLE:
+            if common < LITTLE or SMALL_TALK.issuperset(scene.reply[start:end]):
                 continue
             share = common / max(total, LITTLE)
             cosine = Likeness.cosine(vector, likeness.vector(earlier))

@@ -46,8 +46,9 @@ class _Sitting:
         words = tuple(w for w in dict.fromkeys(content(scene.reply)) if w not in GENERAL)
         if not words:
             return {NAME: Score(0.0, "says nothing that belongs to a subject")}
-        gain, other, telling = self._corpus.subjects.foreign(words, scene.intent, scene.dialogue)
         tied = self._tied(scene, words)
+        own = tuple(w for w in words if w not in scene.user)
+        gain, other, telling = self._corpus.subjects.foreign(own, scene.intent, scene.dialogue)
         value = graded(gain - TIED * sum(tied.values()) - PURSUED * self._pursues(scene), *STEPS)
         if value:
             return {NAME: Score(value, f"{', '.join(telling[:5])} belong to {other}, not to {scene.intent}")}

@@ -1,19 +1,20 @@
 """DNSMOS: overall quality, signal, background and noise suppression ratings without a reference, 1 to 5.
 
-Four ratings of wide-band speech as listeners of noise-suppression contests gave them: `mos` (the P.808 model, overall quality),
-and `ovrl`, `sig`, `bak` (the P.835 model: overall, the speech itself, the background). The models are Microsoft's, taken from the
-wheel `speechmos`; the runner is ours and needs neither librosa nor the rest of that package.
+Four ratings of wide-band speech as listeners of noise-suppression contests gave them: `mos` (the P.808 model, overall
+quality), and `ovrl`, `sig`, `bak` (the P.835 model: overall, the speech itself, the background). The models are
+Microsoft's, taken from the wheel `speechmos`; the runner is ours and needs neither librosa nor the rest of that package.
 
-The models hear windows of 9.01 s at 16 kHz. A shorter turn is repeated until it fills one window, as the published script does; then
-`windows="one"` (default) rates that window alone, `windows="all"` also rates the further windows of the repeated sound, as the
-script does, which costs up to nine times as much and moves a rating by a few hundredths. A longer turn is rated in windows one
-second apart and the ratings are averaged; the shipped script loses the windows that start at 7 to 23 s to rounding, this one
-does not. `ratings="mos"` leaves out the P.835 model, which is about 95 % of the work. `threads` are those of one model call.
+The models hear windows of 9.01 s at 16 kHz. A shorter turn is repeated until it fills one window, as the published script
+does; then `windows="one"` (default) rates that window alone, `windows="all"` also rates the further windows of the repeated
+sound, as the script does, which costs up to nine times as much and moves a rating by a few hundredths. A longer turn is
+rated in windows one second apart and the ratings are averaged; the shipped script loses the windows that start at 7 to 23 s
+to rounding, this one does not. `ratings="mos"` leaves out the P.835 model, which is about 95 % of the work. `threads` are
+those of one model call.
 
-What it can hear: noise (`bak`, `mos`), lost packets (`sig`, `ovrl`). What it cannot: `sig` rises with a little noise; a telephone
-band and clipping move `ovrl` little; level hardly counts. It was trained on noisy human speech: clean synthetic voices rate 2 to 3.5
-and differ by voice, so compare within a voice. Nothing here says whether the words were right. Measured figures: docs/sound.md.
-A sound shorter than 0.3 s or without a sample above -60 dBFS gets no rating.
+What it can hear: noise (`bak`, `mos`), lost packets (`sig`, `ovrl`). What it cannot: `sig` rises with a little noise; a
+telephone band and clipping move `ovrl` little; level hardly counts. It was trained on noisy human speech: clean synthetic
+voices rate 2 to 3.5 and differ by voice, so compare within a voice. Nothing here says whether the words were right.
+Measured figures: docs/sound.md. A sound shorter than 0.3 s or without a sample above -60 dBFS gets no rating.
 
 Licence: code and models of `speechmos` are MIT; onnxruntime is MIT.
 """
@@ -25,7 +26,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from turnwise.foundation.audio import Samples, Sound
 from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import file_digest
+from turnwise.foundation.resampling import resample
 from turnwise.quality.estimator import Estimate, Rater, Rating, Scale, objection, remarks
 
 INSTALL = 'pip install "turnwise[embedded]"'
@@ -69,8 +71,8 @@ def estimator(windows: str = "one", ratings: str = "all", threads: int = 1) -> D
 class Dnsmos(msgspec.Struct, frozen=True):
     """The two models of `speechmos`, not yet loaded."""
 
-    windows: Literal["one", "all"]
-    ratings: Literal["all", "mos"]
+    windows: str  # "one" or "all"
+    ratings: str  # "all" or "mos"
     threads: int
 
     @property
@@ -91,7 +93,8 @@ class Dnsmos(msgspec.Struct, frozen=True):
 
     def open(self) -> Rater:
         overall, parts = model_files()
-        return DnsmosRater(self, _session(overall, self.threads), _session(parts, self.threads) if self.ratings == "all" else None)
+        wanted = self.ratings == "all"
+        return DnsmosRater(self, session(overall, self.threads), session(parts, self.threads) if wanted else None)
 
 
 class DnsmosRater:
@@ -139,12 +142,7 @@ def model_files() -> tuple[Path, Path]:
 
 def at_model_rate(sound: Sound) -> Samples:
     """The samples at 16 kHz, within full scale."""
-    samples = sound.samples
-    if sound.rate != RATE:
-        import soxr
-
-        samples = soxr.resample(samples, sound.rate, RATE, quality="HQ")
-    return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+    return np.clip(resample(sound, RATE).samples, -1.0, 1.0)
 
 
 def windows(samples: Samples, which: str) -> list[Samples]:
@@ -171,7 +169,8 @@ def mel_levels(samples: Samples) -> NDArray[np.float32]:
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ bands
     levels = 10.0 * np.log10(np.maximum(power, _POWER_FLOOR))
     levels -= levels.max()
-    return ((np.maximum(levels, -_DYNAMIC) + 40.0) / 40.0).astype(np.float32)
+    scaled: NDArray[np.float32] = ((np.maximum(levels, -_DYNAMIC) + 40.0) / 40.0).astype(np.float32)
+    return scaled
 
 
 @lru_cache(maxsize=1)
@@ -203,7 +202,8 @@ def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(high, _BREAK * np.exp(_LOG * (np.where(high, mel, 0.0) - _BREAK / _LINEAR)), mel * _LINEAR)
 
 
-def _session(path: Path, threads: int) -> Any:
+def session(path: Path, threads: int) -> Any:
+    """A model loaded for calls from one thread that may use `threads` of its own."""
     try:
         import onnxruntime
     except ImportError:

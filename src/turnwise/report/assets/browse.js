@@ -62,7 +62,7 @@
   function mark(m, place) {
     if (!m || !visible.has(place)) return null;
     return el("span", { class: "arm" + (place % 8) + (m[0] ? " lost" : "") }, el("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[place % 8]),
-      facts.thread === null ? "" : m[0] ? "lost " + m[0] : "kept", m[3] ? " !" : "");
+      facts.thread === null ? "" : m[0] ? "lost " + m[0] : "kept", m[3] ? ", " + m[3] + (m[3] === 1 ? " fault" : " faults") : "");
   }
 
   function drawList() {

@@ -22,10 +22,8 @@ function verdictText(place, verdict, facts) {
 function scores(turn, facts) {
   const main = [...new Set([facts.thread, ...facts.sense])].filter((p) => p !== null);
   const bad = facts.failures.filter((p) => isBad(p, turn.v[p], facts)).sort((a, b) => turn.v[b][1] - turn.v[a][1]);
-  const missing = turn.v.filter((v) => v[0] !== 0).length;
   const items = [...main, ...bad].map((p) =>
     el("li", { class: isBad(p, turn.v[p], facts) ? "bad" : null }, spoken(facts.criteria[p].name), " ", verdictText(p, turn.v[p], facts)));
-  if (missing) items.push(el("li", {}, missing + " of " + turn.v.length + " without a score"));
   const why = bad.length && turn.v[bad[0]][2] ? el("p", { class: "why", dir: "auto" }, spoken(facts.criteria[bad[0]].name) + ": " + turn.v[bad[0]][2]) : null;
   return [el("ul", { class: "scores", "aria-label": "Main verdicts" }, items), why];
 }
@@ -35,8 +33,15 @@ function allVerdicts(turn, facts) {
     el("th", { scope: "row" }, spoken(facts.criteria[p].name)),
     el("td", {}, verdictText(p, v, facts)),
     el("td", { dir: "auto" }, v[2] || "–")));
-  return lazily("All " + turn.v.length + " verdicts and their reasons", () => el("div", { class: "scroll" }, el("table", { class: "verdicts" },
+  const missing = turn.v.filter((v) => v[0] !== 0).length;
+  return lazily("All " + turn.v.length + " verdicts" + (missing ? ", " + missing + " without a score" : ""), () => el("div", { class: "scroll" }, el("table", { class: "verdicts" },
     el("thead", {}, el("tr", {}, ["criterion", "verdict", "reason"].map((t) => el("th", { scope: "col" }, t)))), el("tbody", {}, rows()))));
+}
+
+function lossText(turn, facts) {
+  const verdict = turn.v[facts.thread], criterion = facts.criteria[facts.thread];
+  if (verdict[0] !== 0) return STATUS[verdict[0]];
+  return spoken(criterion.name) + " " + figure(verdict[1], criterion) + (criterion.better === "higher" ? ", below " : ", above ") + facts.threshold;
 }
 
 // The inside of a fold is made when it is first opened.
@@ -47,9 +52,10 @@ function lazily(title, make) {
 }
 
 function wait(times) {
-  const names = ["hear", "think", "speak", "first sound"];
-  const parts = times.map((t, i) => (t === null ? null : names[i] + " " + t.toFixed(2) + " s")).filter(Boolean);
-  return parts.length ? el("p", { class: "aside" }, parts.join(" · ")) : null;
+  const [hear, think, speak, first] = times;
+  const stages = [["hear", hear], ["think", think], ["speak", speak]].filter(([, t]) => t !== null).map(([name, t]) => name + " " + t.toFixed(2)).join(", ");
+  if (first !== null) return el("p", { class: "aside" }, "first sound " + first.toFixed(2) + " s" + (stages ? " (" + stages + ")" : ""));
+  return stages ? el("p", { class: "aside" }, stages + " s") : null;
 }
 
 function aside(label, text) { return el("p", { class: "aside" }, label + " ", el("span", { class: "said", dir: "auto" }, text)); }
@@ -60,7 +66,7 @@ function answer(record, arm, place, round, facts, players, own) {
   const lost = arm.lost === round + 1;
   const cell = el("div", { class: "answer arm" + (place % 8) + (lost ? " lost" : ""), "data-arm": place },
     el("h5", {}, el("span", {}, el("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[place % 8]), el("bdi", {}, name))));
-  if (lost) cell.append(el("p", { class: "banner" }, "The thread is lost here"));
+  if (lost) cell.append(el("p", { class: "banner" }, "The thread is lost here: " + lossText(turn, facts)));
   if (own) {
     const player = sound.player(turn.u, "the user as " + name + " heard it, round " + (round + 1), record.audio);
     if (player) { cell.append(player); players[place].push(player.player); }

@@ -21,6 +21,7 @@
   }
   document.addEventListener("pointerover", showTip);
   document.addEventListener("pointerdown", showTip);
+  document.addEventListener("pointermove", (event) => { if (tip.hidden) showTip(event); });
   document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 

@@ -54,7 +54,7 @@ def correlation_figure(matrix: Correlations, criteria: tuple[str, ...]) -> Figur
         ],
     }
     undefined = sum(1 for r in rows if r["said"] == "undef.")
-    text = f"Pearson's r below the diagonal, Spearman's rho above, over {matrix.unit}; {undefined} of {len(rows)} cells are undefined."
+    text = f"Pearson's r below the diagonal, Spearman's rho above, over {matrix.unit}; {undefined} of {len(rows)} undefined."
     return Figure(f"correlation-{matrix.unit}-{slug(matrix.arm)}", f"Correlation of criteria, {matrix.arm}", text, spec)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from turnwise.judges.judge import Criterion
+from turnwise.report.charts.arm_marks import by_arm
 from turnwise.report.drawing import Figure, Spec
 from turnwise.report.numbers import direction, interval, spoken, value
-from turnwise.report.theme import DASHES, SHAPES, arm_colour, colour
+from turnwise.report.theme import colour
 from turnwise.statistics.curve import Curve, Point
 from turnwise.statistics.summary import Summary
 
@@ -22,22 +23,17 @@ Which = Literal["all", "constant"]
 def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure | None:
     """None where no arm has a scored round."""
     lines = [(arm.name, _points(arm.criteria[criterion.name].curve, which)) for arm in summary.arms]
-    lines = [(name, [p for p in points if p.mean is not None]) for name, points in lines]
     if not any(points for _, points in lines):
         return None
-    places = {arm.name: k for k, arm in enumerate(summary.arms)}
     low, high = _domain(criterion, [v for _, points in lines for p in points for v in (p.mean, p.low, p.high) if v is not None])
     rows = [
         {"arm": name, "round": p.round, "mean": p.mean, "low": p.low, "high": p.high, "tip": _tip(name, p, criterion)}
         for name, points in lines
         for p in points
     ]
-    names = list(places)
-    scale = {
-        "color": {"domain": names, "range": [arm_colour(k) for k in places.values()]},
-        "shape": {"domain": names, "range": [SHAPES[k % len(SHAPES)] for k in places.values()]},
-        "strokeDash": {"domain": names, "range": [DASHES[k % len(DASHES)] for k in places.values()]},
-    }
+    names = [arm.name for arm in summary.arms]
+    tint, shape, dash = by_arm(names, "color"), by_arm(names, "shape"), by_arm(names, "strokeDash")
+    small = {"type": "text", "fontSize": 9.5, "color": colour("muted"), "baseline": "top", "aria": False}
     last = max(p.round for _, points in lines for p in points)
     x = {
         "field": "round",
@@ -56,14 +52,11 @@ def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure
             "axis": {"tickCount": 5},
         }
 
-    def by_arm(channel: str) -> Spec:
-        return {"field": "arm", "type": "nominal", "legend": None, "scale": scale[channel]}
-
     labels = [
         {"arm": name, "at": at, "label": _short(name)}
         for name, at in place_labels([(name, points[-1].mean or 0.0) for name, points in lines if points], low, high, HEIGHT)
     ]
-    ns = [{"round": r, "n": n} for r, n in _ns(lines, last)]
+    least, ns = _ns(lines, last)
     spec: Spec = {
         "width": WIDTH,
         "height": HEIGHT,
@@ -73,49 +66,50 @@ def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure
             {
                 "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
                 "mark": {"type": "area", "opacity": 0.13, "aria": False},
-                "encoding": {"x": x, "y": y("low"), "y2": {"field": "high"}, "color": by_arm("color")},
+                "encoding": {"x": x, "y": y("low"), "y2": {"field": "high"}, "color": tint},
             },
             {
                 "mark": {"type": "line", "strokeWidth": 2, "aria": False, "strokeJoin": "round"},
-                "encoding": {"x": x, "y": y("mean"), "color": by_arm("color"), "strokeDash": by_arm("strokeDash")},
+                "encoding": {"x": x, "y": y("mean"), "color": tint, "strokeDash": dash},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1, "strokeWidth": 1.2, "stroke": colour("panel")},
+                "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1, "stroke": colour("panel"), "strokeWidth": 1},
                 "encoding": {
                     "x": x,
                     "y": y("mean"),
-                    "color": by_arm("color"),
-                    "shape": by_arm("shape"),
+                    "color": tint,
+                    "shape": shape,
                     "description": {"field": "tip"},
                 },
             },
             {
                 "data": {"values": labels},
-                "mark": {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "fontWeight": 600, "clip": False, "aria": False},
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "aria": False},
                 "encoding": {
                     "x": {"value": WIDTH},
                     "y": {"field": "at", "type": "quantitative", "scale": {"domain": [low, high]}},
                     "text": {"field": "label"},
-                    "color": by_arm("color"),
+                    "color": tint,
                 },
             },
             {
                 "data": {"values": ns},
-                "mark": {"type": "text", "fontSize": 9.5, "color": colour("muted"), "baseline": "top", "aria": False},
+                "mark": small,
                 "encoding": {"x": x, "y": {"value": HEIGHT + 36}, "text": {"field": "n"}},
             },
             {
                 "data": {"values": [{}]},
-                "mark": {"type": "text", "fontSize": 9.5, "color": colour("muted"), "baseline": "top", "align": "right", "aria": False},
-                "encoding": {"x": {"value": -14}, "y": {"value": HEIGHT + 36}, "text": {"value": "n"}},
+                "mark": {**small, "align": "right"},
+                "encoding": {"x": {"value": -4}, "y": {"value": HEIGHT + 36}, "text": {"value": least}},
             },
         ],
     }
+    said = " ".join(_words(name, points, criterion) for name, points in lines if points)
     of = "all dialogues" if which == "all" else f"the {_constant(summary)} dialogues that reach round {summary.last_round}"
     return Figure(
         name=f"curve-{slug(criterion.name)}-{which}",
         title=f"{spoken(criterion.name)} by round, {of}",
-        text=f"{criterion.unit}, {direction(criterion)}. " + " ".join(_words(name, points, criterion) for name, points in lines if points),
+        text=f"{criterion.unit}, {direction(criterion)}. {said}",
         spec=spec,
     )
 
@@ -141,8 +135,8 @@ def place_labels(ends: Sequence[tuple[str, float]], low: float, high: float, hei
     return [(name, at) for (name, _), at in zip(ordered, placed, strict=True)]
 
 
-def _points(curve: Curve, which: Which) -> tuple[Point, ...]:
-    return curve.all if which == "all" else curve.constant
+def _points(curve: Curve, which: Which) -> list[Point]:
+    return [p for p in (curve.all if which == "all" else curve.constant) if p.mean is not None]
 
 
 def _constant(summary: Summary) -> int:
@@ -171,13 +165,15 @@ def _ticks(last: int) -> list[int]:
     return [r for r in range(1, last + 1) if r == 1 or r % step == 0 or step == 1]
 
 
-def _ns(lines: list[tuple[str, list[Point]]], last: int) -> list[tuple[int, str]]:
-    made = []
+def _ns(lines: list[tuple[str, list[Point]]], last: int) -> tuple[str, list[dict[str, int]]]:
+    """Turns per round: of every arm where all have the same, of the arm with the fewest otherwise."""
+    made, same = [], True
     for r in _ticks(last):
         counts = [p.n for _, points in lines for p in points if p.round == r]
         if counts:
-            made.append((r, str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"))
-    return made
+            same = same and min(counts) == max(counts)
+            made.append({"round": r, "n": min(counts)})
+    return ("n =" if same else "n ≥"), made
 
 
 def _tip(name: str, point: Point, criterion: Criterion) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from turnwise.judges.judge import Criterion
+from turnwise.report.charts.arm_marks import by_arm
 from turnwise.report.charts.curve import place_labels
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import interval, spoken, value
-from turnwise.report.theme import SHAPES, arm_colour, colour
+from turnwise.report.theme import colour
 from turnwise.statistics.latency import Latency
 from turnwise.statistics.summary import ArmSummary, Summary
 
-WIDTH, HEIGHT = 330, 200
+WIDTH, HEIGHT = 260, 190
 LABEL_LIMIT = 94  # of an arm's name
 STAGES = {"hear": "hearing", "think": "thinking", "speak": "speaking", "first_audio": "to the first sound"}
 
@@ -23,26 +24,21 @@ def latency_figure(summary: Summary) -> Figure | None:
         return None
     criterion = next(i.criterion for i in summary.instruments if i.criterion.name == summary.roles.thread)
     rows: list[dict[str, Any]] = []
-    for k, arm in enumerate(summary.arms):
+    for arm in summary.arms:
         time, estimate = timed(arm), arm.criteria[criterion.name].estimate
         if time is None or time.p50 is None or estimate.mean is None:
             continue
         tip = (
             f"{arm.name}: median {time.p50:.3f} s {STAGES[time.stage]} (90th percentile {time.p90:.3f} s, n = {time.n}); "
-            f"{spoken(criterion.name)} {value(estimate.mean, criterion)} {interval(estimate.low, estimate.high, criterion)}, n = {estimate.n}"
+            f"{spoken(criterion.name)} {value(estimate.mean, criterion)} {interval(estimate.low, estimate.high, criterion)}, "
+            f"n = {estimate.n}"
         )
-        row = {"arm": arm.name, "place": k, "p50": time.p50, "p90": time.p90, "mean": estimate.mean, "tip": tip}
+        row = {"arm": arm.name, "p50": time.p50, "p90": time.p90, "mean": estimate.mean, "tip": tip}
         rows.append({**row, "low": estimate.low, "high": estimate.high})
     if not rows:
         return None
     names = [arm.name for arm in summary.arms]
-    tint = {
-        "field": "arm",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": names, "range": [arm_colour(k) for k in range(len(names))]},
-    }
-    shape = {**tint, "scale": {"domain": names, "range": [SHAPES[k % len(SHAPES)] for k in range(len(names))]}}
+    tint, shape = by_arm(names, "color"), by_arm(names, "shape")
     low, high = _domain(criterion, rows)
     y = {
         "field": "mean",
@@ -55,10 +51,10 @@ def latency_figure(summary: Summary) -> Figure | None:
         "field": "p50",
         "type": "quantitative",
         "title": "seconds, median to 90th percentile",
-        "scale": {"domain": [0, max(float(r["p90"]) for r in rows) * 1.06], "nice": True},
-        "axis": {"tickCount": 6},
+        "scale": {"domain": [0, max(r["p90"] for r in rows) * 1.06], "nice": True},
+        "axis": {"tickCount": 5},
     }
-    labels = place_labels([(str(r["arm"]), float(r["mean"])) for r in rows], low, high, HEIGHT)
+    labels = place_labels([(r["arm"], r["mean"]) for r in rows], low, high, HEIGHT)
     spec = {
         "width": WIDTH,
         "height": HEIGHT,
@@ -75,7 +71,7 @@ def latency_figure(summary: Summary) -> Figure | None:
                 "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": tint},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1, "stroke": colour("panel"), "strokeWidth": 1.5},
+                "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1, "stroke": colour("panel"), "strokeWidth": 1},
                 "encoding": {"x": x, "y": y, "color": tint, "shape": shape, "description": {"field": "tip"}},
             },
             {

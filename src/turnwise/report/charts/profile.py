@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from turnwise.report.charts.arm_marks import by_arm
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import spoken
-from turnwise.report.theme import SHAPES, arm_colour, colour
+from turnwise.report.theme import colour
 from turnwise.statistics.summary import Summary
 
-WIDTH = 300
+WIDTH = 250
 ROW = 13  # height of one arm within a failure's row
 
 
 def profile_figure(summary: Summary) -> Figure | None:
     """None where the run judges no failures."""
     names = [arm.name for arm in summary.arms]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for arm in summary.arms:
         for part in arm.profile.failures:
             estimate = part.above_mild
@@ -23,6 +26,7 @@ def profile_figure(summary: Summary) -> Figure | None:
             ends = "no interval"
             if estimate.low is not None and estimate.high is not None:
                 ends = f"95 % CI {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+            said = f"{100 * estimate.mean:.1f} % of turns above mild, {ends}, n = {estimate.n}"
             rows.append(
                 {
                     "arm": arm.name,
@@ -30,7 +34,7 @@ def profile_figure(summary: Summary) -> Figure | None:
                     "share": estimate.mean,
                     "low": estimate.low,
                     "high": estimate.high,
-                    "tip": f"{arm.name}, {spoken(part.failure)}: {100 * estimate.mean:.1f} % of turns above mild, {ends}, n = {estimate.n}",
+                    "tip": f"{arm.name}, {spoken(part.failure)}: {said}",
                 }
             )
     if not rows:
@@ -44,20 +48,9 @@ def profile_figure(summary: Summary) -> Figure | None:
         "axis": {"labelFontSize": 12, "labelColor": colour("ink"), "labelPadding": 10},
         "scale": {"paddingInner": 0.25, "paddingOuter": 0.1},
     }
+    tint, shape = by_arm(names, "color"), by_arm(names, "shape")
     offset = {"field": "arm", "type": "nominal", "sort": names, "scale": {"domain": names}}
-    tint = {
-        "field": "arm",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": names, "range": [arm_colour(k) for k in range(len(names))]},
-    }
-    shape = {
-        "field": "arm",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": names, "range": [SHAPES[k % len(SHAPES)] for k in range(len(names))]},
-    }
-    highest = max(float(r["high"] or r["share"]) for r in rows)
+    highest = max(r["high"] or r["share"] for r in rows)
     x = {
         "field": "share",
         "type": "quantitative",
@@ -81,5 +74,5 @@ def profile_figure(summary: Summary) -> Figure | None:
             },
         ],
     }
-    worst = [f"{r['arm']}, {r['failure']}: {100 * float(r['share'] or 0):.0f} %" for r in rows]
+    worst = [f"{r['arm']}, {r['failure']}: {100 * r['share']:.0f} %" for r in rows]
     return Figure("failure-profile", "Failure profile", "Share of turns above mild severity. " + "; ".join(worst) + ".", spec)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from turnwise.report.charts.arm_marks import by_arm
 from turnwise.report.charts.curve import place_labels
 from turnwise.report.drawing import Figure
-from turnwise.report.theme import DASHES, arm_colour, colour
+from turnwise.report.theme import colour
 from turnwise.statistics.summary import Summary
 
-WIDTH, HEIGHT = 330, 200
+WIDTH, HEIGHT = 260, 190
 LABEL_LIMIT = 94  # of an arm's name
 
 
@@ -17,7 +20,8 @@ def survival_figure(summary: Summary) -> Figure | None:
     if study is None or not any(arm.steps and arm.steps[0].at_risk for arm in study.arms):
         return None
     names = [arm.arm for arm in study.arms]
-    rows, ends = [], []
+    rows: list[dict[str, Any]] = []
+    ends: list[tuple[str, float]] = []
     for arm in study.arms:
         shown = [step for step in arm.steps if step.at_risk]
         if not shown:
@@ -25,26 +29,18 @@ def survival_figure(summary: Summary) -> Figure | None:
         # Before the first round every dialogue still keeps the thread.
         rows.append({"arm": arm.arm, "round": 0, "kept": 1.0, "low": 1.0, "high": 1.0, "tip": None})
         for step in shown:
-            band = f", 95 % band {100 * step.low:.0f} to {100 * step.high:.0f} %" if step.low is not None and step.high is not None else ""
+            band = ""
+            if step.low is not None and step.high is not None:
+                band = f", 95 % band {100 * step.low:.0f} to {100 * step.high:.0f} %"
             tip = (
                 f"{arm.arm}, after round {step.round}: {100 * step.kept:.0f} % keep the thread{band}; "
                 f"{step.at_risk} watched, {step.lost} lost it here, {step.censored} ended"
             )
-            rows.append({"arm": arm.arm, "round": step.round, "kept": step.kept, "low": step.low, "high": step.high, "tip": tip})
+            row = {"arm": arm.arm, "round": step.round, "kept": step.kept, "tip": tip}
+            rows.append({**row, "low": step.low, "high": step.high})
         ends.append((arm.arm, shown[-1].kept))
-    last = max(int(r["round"] or 0) for r in rows)
-    tint = {
-        "field": "arm",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": names, "range": [arm_colour(k) for k in range(len(names))]},
-    }
-    dash = {
-        "field": "arm",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": names, "range": [DASHES[k % len(DASHES)] for k in range(len(names))]},
-    }
+    last = max(r["round"] for r in rows)
+    tint = by_arm(names, "color")
     x = {
         "field": "round",
         "type": "quantitative",
@@ -72,7 +68,7 @@ def survival_figure(summary: Summary) -> Figure | None:
             },
             {
                 "mark": {"type": "line", "strokeWidth": 2.2, "interpolate": "step-after", "aria": False},
-                "encoding": {"x": x, "y": y, "color": tint, "strokeDash": dash},
+                "encoding": {"x": x, "y": y, "color": tint, "strokeDash": by_arm(names, "strokeDash")},
             },
             {
                 "transform": [{"filter": "datum.round > 0"}],
@@ -92,4 +88,5 @@ def survival_figure(summary: Summary) -> Figure | None:
         ],
     }
     said = "; ".join(f"{name}: {100 * kept:.0f} %" for name, kept in ends)
-    return Figure("survival", "Turns until the thread is lost", f"Share of dialogues that keep the thread to the end: {said}.", spec)
+    text = f"Share of dialogues that keep the thread to the end: {said}."
+    return Figure("survival", "Turns until the thread is lost", text, spec)

@@ -24,7 +24,7 @@ import difflib
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,10 @@ class EspeakSpeaking:
         except InputError:
             self.close()
             language = self._engine.voice.partition("+")[0]
-            raise _unknown("voice", language, _languages(data) - {language}) from None
+            known = _languages(data)
+            if language in known:  # declared by a file, yet refused: the file's own name is accepted
+                raise InputError(f"eSpeak NG has no voice {language!r}", f"it goes by {known[language]!r}") from None
+            raise _unknown("voice", language, known) from None
 
     def close(self) -> None:
         if self._folder is not None:
@@ -175,19 +178,18 @@ def _check_variant(data: Path, voice: str) -> None:
         raise _unknown("variant", variant, variants)
 
 
-def _languages(data: Path) -> set[str]:
-    """Names that select a language: its file's path, and the `language` lines in it."""
-    names: set[str] = set()
-    for path in (data / "lang").rglob("*"):
+def _languages(data: Path) -> dict[str, str]:
+    """Names that ought to select a language, and the file of each: a file's path, and the `language` lines in it."""
+    names: dict[str, str] = {}
+    for path in sorted((data / "lang").rglob("*")):
         if path.is_file():
-            names.add(path.relative_to(data / "lang").as_posix())
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                words = line.split()
-                if len(words) >= 2 and words[0] == "language":
-                    names.add(words[1])
+            place = path.relative_to(data / "lang").as_posix()
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            declared = [line.split()[1] for line in lines if line.startswith("language ")]
+            names.update(dict.fromkeys([place, *declared], place))
     return names
 
 
-def _unknown(what: str, name: str, known: set[str]) -> InputError:
+def _unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(name, sorted(known), n=5, cutoff=0.4) or sorted(known)[:12]
     return InputError(f"eSpeak NG has no {what} {name[:60]!r}", f"near it: {', '.join(near)}")

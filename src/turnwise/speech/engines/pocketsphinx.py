@@ -20,7 +20,6 @@ Licence: PocketSphinx and its model are under a BSD licence; so is what was fitt
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -29,31 +28,35 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 import turnwise.speech.sphinx as sphinx
 import turnwise.speech.spoken_words as spoken
 import turnwise.speech.trigram as trigram
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import file_digest, fingerprint, seed_of, source_digest
-from turnwise.foundation.whole_file import write_whole
 from turnwise.speech.acoustic_adaptation import gaussians_bytes, read_gaussians
 from turnwise.speech.engine import Heard, Hearing, Material
+from turnwise.speech.made_files import made_file
 
 ADAPTATIONS = ("none", "corpus")
 EARS = ("people", "espeak")
-GENERAL_WORDS = 5000  # of general English that a model of the corpus knows beside its own
+BACKGROUND_WORDS = 5000  # of general English that a model of the corpus knows beside its own
+FEWEST_WORDS, MOST_WORDS = 1000, 80_000  # of general English; the model knows 72,544
 _FITTED = Path(__file__).with_name("pocketsphinx_espeak.npz")
 
 
-def recognizer(adapt: str = "none", ears: str = "people", folds: int = 4) -> PocketSphinx:
+def recognizer(adapt: str = "none", ears: str = "people", folds: int = 4, words: int = 20000) -> PocketSphinx:
     if adapt not in ADAPTATIONS:
         raise InputError(f"pocketsphinx: adapt is {adapt[:40]!r}, expected one of {', '.join(ADAPTATIONS)}")
     if ears not in EARS:
         raise InputError(f"pocketsphinx: ears is {ears[:40]!r}, expected one of {', '.join(EARS)}")
     if not 2 <= folds <= 64:
         raise InputError(f"pocketsphinx: folds is {folds}, expected 2 to 64")
-    return PocketSphinx(adapt, ears, folds)
+    if not FEWEST_WORDS <= words <= MOST_WORDS:
+        raise InputError(f"pocketsphinx: words is {words}, expected {FEWEST_WORDS} to {MOST_WORDS}")
+    return PocketSphinx(adapt, ears, folds, words)
 
 
 class PocketSphinx(msgspec.Struct, frozen=True):
@@ -62,18 +65,15 @@ class PocketSphinx(msgspec.Struct, frozen=True):
     adapt: str
     ears: str
     folds: int
+    words: int  # of general English
 
     @property
     def adapts(self) -> bool:
         return self.adapt == "corpus"
 
     def identity(self) -> Mapping[str, str]:
-        try:
-            package = version("pocketsphinx")
-        except PackageNotFoundError:
-            raise MissingDependency("pocketsphinx", 'pip install "pocketsphinx>=5.0.4,<5.1"') from None
         fitted = {"ears": file_digest(_FITTED)} if self.ears == "espeak" else {}
-        return {"pocketsphinx": package, "code": _code(), **fitted}
+        return {"pocketsphinx": _package(), "code": _code(), **fitted}
 
     def open(self, material: Material) -> Hearing:
         return PocketSphinxHearing(self, material)
@@ -88,13 +88,12 @@ class PocketSphinxHearing:
         self._adapted = engine.adapts and bool(material.passages)
         self._known: set[str] = set()  # folds the decoder has a model for
         self._unspeakable = _unspeakable(material) if self._adapted else []
-        general = None if self._adapted else str(sphinx.model_folder() / "en-us.lm.bin")
-        self._decoder: Any = _with_ears(engine.ears, general)
+        self._decoder: Any = _decoder(engine, self._adapted)
 
     def hear(self, sound: Sound, *, dialogue: str, seed: int) -> Heard:
         if self._decoder is None:
             raise ValueError("the recogniser is closed")
-        note = "general language model"
+        note = f"general language model, {self._engine.words} words"
         if self._adapted:
             fold = fold_of(dialogue, self._engine.folds)
             self._choose(fold)
@@ -122,43 +121,37 @@ def fold_of(dialogue: str, folds: int) -> int:
 
 
 def build_model(material: Material, fold: int, folds: int) -> str:
-    """ARPA text of the material without one fold; words nobody can pronounce break their sentences in two."""
+    """ARPA text of the material without one fold; words that nobody can pronounce are left out of their sentences."""
     known = sphinx.pronounced()
     sentences = []
     for passage in material.passages:
         if passage.dialogue and fold_of(passage.dialogue, folds) == fold:
             continue
         sentences.append([word for word in spoken.spoken_words(passage.text) if word in known])
-    return trigram.arpa(filter(None, sentences), sphinx.general_words(GENERAL_WORDS))
+    return trigram.arpa(filter(None, sentences), sphinx.general_words(BACKGROUND_WORDS))
 
 
 def _model(material: Material, fold: int, folds: int) -> Path:
-    """The file with a model, made by the first process that needs it and shared through the user's cache."""
     digest = material.digest or fingerprint(*(part for p in material.passages for part in (p.dialogue, p.text)))
-    name = fingerprint("model", digest, fold, folds, _code()).removeprefix("b2:") + ".arpa"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(home) / "turnwise" / "language_models" / name
-    if path.exists():
-        return path
-    data = build_model(material, fold, folds).encode()
-    try:
-        write_whole(path, data)
-    except StorageError:  # a home that cannot be written to is no reason not to hear: this process keeps its own copy
-        path = Path(tempfile.mkdtemp(prefix="turnwise-")) / name
-        write_whole(path, data)
-    return path
+    name = fingerprint("model", digest, fold, folds, BACKGROUND_WORDS, _code())
+    return made_file(name, ".arpa", lambda: build_model(material, fold, folds))
 
 
-def _with_ears(ears: str, general: str | None) -> Any:
-    if ears == "people":
-        return sphinx.make_decoder(lm=general)
+def _decoder(engine: PocketSphinx, adapted: bool) -> Any:
+    options: dict[str, Any] = {"lm": None}
+    if not adapted:
+        name = fingerprint("words", engine.words, _code())
+        words = made_file(name, ".dict", lambda: sphinx.dictionary(sphinx.general_words(engine.words)))
+        options = {"lm": str(sphinx.model_folder() / "en-us.lm.bin"), "dict": str(words)}
+    if engine.ears == "people":
+        return sphinx.make_decoder(**options)
     with tempfile.TemporaryDirectory(prefix="turnwise-ears-") as folder:
         means = Path(folder) / "means"
         means.write_bytes(gaussians_bytes(_fitted_means()))
-        return sphinx.make_decoder(lm=general, mean=str(means))
+        return sphinx.make_decoder(mean=str(means), **options)
 
 
-def _fitted_means() -> np.ndarray[Any, np.dtype[np.float64]]:
+def _fitted_means() -> NDArray[np.float64]:
     original = read_gaussians(sphinx.model_folder() / "en-us" / "means")
     with np.load(_FITTED, allow_pickle=False) as stored:
         return np.asarray(original + stored["change"].astype(np.float64))
@@ -170,6 +163,13 @@ def _unspeakable(material: Material) -> list[str]:
 
 
 def _code() -> str:
-    """Name of the code beside this file that shapes what is heard."""
+    """Name of all that shapes what is heard beside this file: package and code."""
     files = [Path(module.__file__ or "") for module in (sphinx, spoken, trigram)]
-    return fingerprint(*(source_digest(file) for file in files))
+    return fingerprint(_package(), *(source_digest(file) for file in files))
+
+
+def _package() -> str:
+    try:
+        return version("pocketsphinx")
+    except PackageNotFoundError:
+        raise MissingDependency("pocketsphinx", sphinx.INSTALL) from None

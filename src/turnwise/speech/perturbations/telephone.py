@@ -19,7 +19,7 @@ from turnwise.foundation.resampling import resample
 LINE_RATE = 8000  # samples per second
 LOW, HIGH = 300.0, 3400.0  # Hz
 _TAPS = 401  # 50 ms at 8 kHz: about 65 Hz from pass band to stop band with this window
-_BIAS, _CLIP = 33, 8159  # G.711 mu-law, in units of its 14-bit scale
+_BIAS, _LARGEST = 33, 8158  # G.711 mu-law, in units of its 14-bit scale; with the bias the largest fills 13 bits
 
 
 def perturbation() -> Telephone:
@@ -31,6 +31,8 @@ class Telephone(msgspec.Struct, frozen=True):
 
     def apply(self, sound: Sound, seed: int) -> Sound:
         line = resample(sound, LINE_RATE)
+        if not len(line.samples):  # shorter than one sample of the line
+            return Sound(np.zeros_like(sound.samples), sound.rate)
         narrow = np.convolve(line.samples.astype(np.float64), _band())[_TAPS // 2 :][: len(line.samples)]
         coded = decode_mu_law(encode_mu_law(narrow)).astype(np.float32)
         back = resample(Sound(coded, LINE_RATE), sound.rate).samples
@@ -45,8 +47,8 @@ class Telephone(msgspec.Struct, frozen=True):
 
 def encode_mu_law(samples: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Samples as G.711 mu-law codes; what lies outside the code's range is clipped to it."""
-    scaled = np.clip(np.rint(samples * 8192), -_CLIP, _CLIP).astype(np.int64)
-    magnitude = np.minimum(np.abs(scaled), _CLIP) + _BIAS
+    scaled = np.clip(np.rint(samples * 8192), -_LARGEST, _LARGEST).astype(np.int64)
+    magnitude = np.abs(scaled) + _BIAS
     segment = np.floor(np.log2(magnitude)).astype(np.int64) - 5
     step = (magnitude >> (segment + 1)) & 0x0F
     sign = np.where(scaled < 0, 0x80, 0)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from turnwise.cli.audit import audit_command
+from turnwise.dialogues.corpus import CORPORA
+from turnwise.dialogues.dialogue import Dialogue
+from turnwise.foundation.errors import InputError
+from turnwise.judges.audit import Audit, audit
+from turnwise.judges.severity import FAILURES
+
+# Least AUC on dialogues that were not used to set the thresholds, from the aims of the project.
+AIMS = {"repetition": 0.9, "generic": 0.8, "topic_drift": 0.8, "misunderstanding": 0.7, "memory": 0.9}
+ALARMS = 0.12  # greatest share of clean turns above mild
+
+
+def _read(path: Path, name: str) -> tuple[Dialogue, ...]:
+    return CORPORA.build(name).read(path).dialogues  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def held_out(demo_part: Callable[[str], Path]) -> Audit:
+    return audit(_read(demo_part("b"), "jsonl"), _read(demo_part("a"), "jsonl"), seed=1)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_floors_on_the_held_out_half_of_the_demo_corpus(held_out: Audit, failure: str) -> None:
+    found = next(c for c in held_out.certificates if c.failure == failure)
+    assert found.auc.value is not None and found.auc.low is not None and found.auc.high is not None
+    assert found.auc.low < found.auc.value <= found.auc.high
+    assert found.auc.value >= AIMS[failure]
+    assert found.false_alarms.value is not None and found.false_alarms.value <= ALARMS
+    assert found.faults == 0
+
+
+def test_grosser_failures_are_not_harder_to_see(held_out: Audit) -> None:
+    for found in held_out.certificates:
+        if found.failure in ("repetition", "generic", "topic_drift", "memory"):
+            shares = {d.level: d.detected.value or 0.0 for d in found.by_level}
+            assert shares["gross"] >= shares["mild"]
+
+
+def test_the_confusion_accounts_for_every_plant(held_out: Audit) -> None:
+    # A plant whose own judge abstained is in the confusion and not in `planted`; there is none here beyond memory's.
+    for row, unseen, found in zip(held_out.confusion, held_out.unseen, held_out.certificates, strict=True):
+        assert sum(row) + unseen == found.planted
+        assert len(row) == len(FAILURES)
+    for i, row in enumerate(held_out.confusion):
+        assert row[i] == max(row), FAILURES[i]
+
+
+def test_clean_turns_are_counted_once(held_out: Audit, demo_part: Callable[[str], Path]) -> None:
+    written = sum(r.written is not None for d in _read(demo_part("b"), "jsonl") for r in d.rounds())
+    for found in held_out.certificates:
+        assert found.clean + found.abstained >= written or found.abstained == 0
+        if found.failure != "memory":
+            assert found.clean == written
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_floors_with_mishearings(demo_part: Callable[[str], Path], failure: str) -> None:
+    found = _noisy(demo_part)
+    certificate = next(c for c in found.certificates if c.failure == failure)
+    assert certificate.auc.value is not None
+    assert certificate.auc.value >= AIMS[failure] - 0.1
+
+
+_kept: list[Audit] = []
+
+
+def _noisy(demo_part: Callable[[str], Path]) -> Audit:
+    if not _kept:
+        _kept.append(audit(_read(demo_part("b"), "jsonl"), _read(demo_part("a"), "jsonl"), seed=1, word_errors=0.15))
+    return _kept[0]
+
+
+def test_floors_on_schema_guided_dialogues(sgd_folder: Path) -> None:
+    dialogues = _read(sgd_folder / "dialogues_002.json", "sgd")
+    found = audit(dialogues[::4], dialogues, seed=1)
+    for certificate in found.certificates:
+        assert certificate.auc.value is not None
+        assert certificate.auc.value >= AIMS[certificate.failure]
+
+
+def test_the_same_seed_gives_the_same_audit(corpus: tuple[Dialogue, ...]) -> None:
+    some = corpus[:4] + corpus[40:44]
+    one = audit(some, corpus, seed=5)
+    assert one == audit(some, tuple(reversed(corpus)), seed=5)
+    assert one != audit(some, corpus, seed=6)
+
+
+def test_an_unannotated_corpus_has_no_certificate_for_memory(corpus: tuple[Dialogue, ...]) -> None:
+    bare = tuple(
+        msgspec.structs.replace(d, turns=tuple(msgspec.structs.replace(t, facts=(), asks=()) for t in d.turns))
+        for d in corpus[:6] + corpus[40:46]
+    )
+    memory = audit(bare, bare, seed=1).certificates[FAILURES.index("memory")]
+    assert (memory.auc.value, memory.clean, memory.planted) == (None, 0, 0)
+    assert memory.abstained == 12 * 6 - 6 * 0 - sum(6 - len(d.rounds()) for d in bare)
+
+
+def test_nothing_to_audit_is_an_error() -> None:
+    with pytest.raises(InputError, match="no dialogue"):
+        audit((), (), seed=1)
+
+
+def test_command_prints_json(demo_part: Callable[[str], Path]) -> None:
+    arguments = [str(demo_part("b")), "--format", "jsonl", "--limit", "2", "--json", "--word-errors", "0.1", "--seed", "3"]
+    result = CliRunner().invoke(audit_command, arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert (found["dialogues"], found["background"], found["seed"], found["word_errors"]) == (2, 24, 3, 0.1)
+    assert [c["failure"] for c in found["certificates"]] == list(FAILURES)
+
+
+def test_command_prints_tables_of_the_embedded_corpus() -> None:
+    result = CliRunner().invoke(audit_command, ["--limit", "2"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "2 dialogues judged" in result.output
+    for failure in FAILURES:
+        assert failure in result.output
+
+
+def test_command_wants_to_know_the_format(demo_part: Callable[[str], Path]) -> None:
+    result = CliRunner().invoke(audit_command, [str(demo_part("b"))])
+    assert isinstance(result.exception, InputError)
+    assert "--format" in result.exception.hint
+
+
+def test_command_refuses_a_rate_above_one() -> None:
+    assert CliRunner().invoke(audit_command, ["--word-errors", "3"]).exit_code == 2
