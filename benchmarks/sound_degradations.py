@@ -2,8 +2,8 @@
 
     python benchmarks/sound_degradations.py [--sentences 4]
 
-Every sentence is spoken by each voice, damaged, and rated as one window; the table holds mean changes over voices and
-sentences, and `seen`: the share of sentences whose rating fell by more than 0.1. Needs the embedded extra; flite voices join where the
+Every sentence is spoken by each voice, damaged, and rated; the table holds mean changes over voices and sentences, and
+`seen`: the share of sentences whose rating fell by more than 0.1. Needs the embedded extra; flite voices join where the
 program is present. Printed as Markdown; the last line is a JSON object.
 """
 
@@ -76,7 +76,8 @@ def main() -> None:
         damaged = [rated(damage(sound, seed)) for said in sounds.values() for seed, sound in enumerate(said)]
         change = np.array(damaged) - level
         means, seen = change.mean(axis=0), (change < -0.1).mean(axis=0)
-        print(f"| {name} | " + " | ".join(f"{v:+.2f}" for v in means) + " | " + " | ".join(f"{100 * v:.0f} %" for v in seen) + " |")
+        cells = [*(f"{value:+.2f}" for value in means), *(f"{100 * share:.0f} %" for share in seen)]
+        print(f"| {name} | " + " | ".join(cells) + " |")
         result[name] = dict(zip(NAMES, means.round(3).tolist(), strict=True))
     for voice, values in clean.items():
         print(f"| clean, {voice} | " + " | ".join(f"{value:.2f}" for value in values.mean(axis=0)) + " | | | | |")

@@ -20,7 +20,7 @@ from turnwise.foundation.fingerprint import seed_of
 _TEXTS = ("cost", "near", "parking", "lasts", "children")
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, eq=False):
     """One thing on offer."""
 
     intent: str

@@ -302,6 +302,6 @@ def _durations(words: Sequence[str], slot: str, expected: str | None) -> list[Me
 _LOOKALIKES = word_set(
     """money many thirsty sandy someday dollars dollar then there done down town company called cold could party pretty
     parking parked market made modern moment mother music water matter better letter later front fond sister sitting city
-    seat seats sat set said stay start started store story station still free place places just least lovely curious
+    seat seats set said stay start started store story station still free place places just least lovely curious
     lively love here hear please people expect second"""
 )

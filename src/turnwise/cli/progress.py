@@ -51,11 +51,11 @@ class Bars:
         else:
             self.console.print(f"{conversations} conversations, {turns} turns")
 
-    def conversation(self, turns: int, faults: int) -> None:
-        self._turns_done += turns
+    def turns(self, count: int, *, faults: int = 0) -> None:
+        self._turns_done += count
         self.faults += faults
         if self._progress is not None and self._bar is not None:
-            self._progress.update(self._bar, advance=turns)
+            self._progress.update(self._bar, advance=count)
 
     def cell(self, kind: str, *, made: bool, fault: bool) -> None:
         self._made += made

@@ -56,7 +56,6 @@ def decode(decoder: Any, pcm: bytes) -> str:
 def listen(decoder: Any, pcm: bytes) -> None:
     """Let the decoder's active search run over one utterance."""
     try:
-        decoder.start_stream()
         decoder.start_utt()
         decoder.process_raw(pcm, full_utt=True)
         decoder.end_utt()

@@ -26,7 +26,7 @@ class Unwatched:
     def begin(self, conversations: int, turns: int) -> None:
         pass
 
-    def conversation(self, turns: int, faults: int) -> None:
+    def turns(self, count: int, *, faults: int = 0) -> None:
         pass
 
     def cell(self, kind: str, *, made: bool, fault: bool) -> None:

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
-from turnwise.judges.verdict import Fault
+from turnwise.judges.verdict import Fault, Silence
 from turnwise.study.cell import Cell, Made, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan
 from turnwise.study.pool import Pool
 from turnwise.study.reader import LookUp
+from turnwise.study.results import Answered
 from turnwise.study.study import Arm
 from turnwise.study.task import Rule, Task
 
@@ -28,8 +29,8 @@ class Watcher(Protocol):
 
     def begin(self, conversations: int, turns: int) -> None: ...
 
-    def conversation(self, turns: int, faults: int) -> None:
-        """One conversation is as complete as it can be: how many turns it has and how many of them are at fault."""
+    def turns(self, count: int, *, faults: int = 0) -> None:
+        """So many turns are as complete as they can be, and so many of them are at fault."""
         ...
 
     def cell(self, kind: str, *, made: bool, fault: bool) -> None:
@@ -65,11 +66,19 @@ async def run(plan: Plan, ledger: Ledger, pool: Pool, watcher: Watcher, *, toget
 
 async def _one(plan: Plan, arm: Arm, dialogue: Dialogue, ports: _Maker, watcher: Watcher) -> None:
     conversation = await converse(plan, arm, dialogue, ports)
-    at_fault = sum(
-        any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
-        for answered in conversation.rounds
-    )
-    watcher.conversation(len(conversation.rounds), at_fault)
+    for answered in conversation.rounds:
+        faults = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
+        if not _was_judged(answered):
+            watcher.turns(1, faults=faults)
+        elif faults:
+            watcher.turns(0, faults=1)
+
+
+def _was_judged(answered: Answered) -> bool:
+    """Whether judges were asked about a turn: then it was told when they were done."""
+    unasked = (Silence,) if answered.fault is None else (Silence, Fault)
+    blocked = any(isinstance(o, Fault) and o.cause in ("blocked", "transcript") for o in answered.outcomes.values())
+    return bool(answered.outcomes) and not blocked and not any(isinstance(o, unasked) for o in answered.outcomes.values())
 
 
 class _Maker:
@@ -122,6 +131,7 @@ class _Maker:
             assert isinstance(done, dict)
             self._keep([Made(cells[name], done[name]) for name in missing])
             rulings.update(done)
+        self._watcher.turns(1)
         return rulings
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:

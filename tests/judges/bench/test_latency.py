@@ -16,7 +16,8 @@ STAGES = ("hear", "think", "speak", "first_audio")
 
 
 def verdicts(tmp_path: Path, timings: Timings, *earlier: Timings) -> dict[str, object]:
-    rounds = tuple(Spoken(n, Turn("user", "Hi."), None, None, "Hi.", "Hi.", None, t) for n, t in enumerate((*earlier, timings), 1))
+    said = enumerate((*earlier, timings), start=1)
+    rounds = tuple(Spoken(n, Turn("user", "Hi."), None, None, "Hi.", "Hi.", None, taken) for n, taken in said)
     return dict(JUDGES.build("latency").open(Bench(ClipStore(tmp_path))).decide(Exchange("d", "", (), rounds)))
 
 
@@ -50,4 +51,5 @@ def test_what_is_no_duration_is_no_score(tmp_path: Path, wrong: float) -> None:
 
 
 def test_criteria_are_seconds_and_lower_is_better() -> None:
-    assert {(c.name, c.unit, c.better) for c in JUDGES.build("latency").criteria} == {(f"{s}_seconds", "seconds", "lower") for s in STAGES}
+    found = {(c.name, c.unit, c.better) for c in JUDGES.build("latency").criteria}
+    assert found == {(f"{stage}_seconds", "seconds", "lower") for stage in STAGES}

@@ -122,7 +122,8 @@ def test_values_notes_and_scale_come_from_the_estimator(tmp_path: Path, counting
     judge = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator"})
     found = judge.open(Bench(store)).decide(exchange(store.keep(Sound(np.full(8000, 0.5, np.float32), 16000))))
     assert found == dict.fromkeys(NAMES, Score(3.0, "a remark"))
-    assert [(c.name, c.unit, c.better, c.low, c.high) for c in judge.criteria] == [(n, "MOS 1-5", "higher", 1.0, 5.0) for n in NAMES]
+    criteria = [(c.name, c.unit, c.better, c.low, c.high) for c in judge.criteria]
+    assert criteria == [(name, "MOS 1-5", "higher", 1.0, 5.0) for name in NAMES]
 
 
 def test_text_only_and_silent_turns_are_abstentions(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_an_estimator_without_the_ratings_is_refused_when_built(monkeypatch: pyt
     assert len(JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator", "detail": False}).criteria) == 1
 
 
-def test_an_estimate_with_ratings_missing_is_an_error_and_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_without_a_rating_is_an_error_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = named(Counting(gives=("mos", "sig")), monkeypatch)
     store = ClipStore(tmp_path)
     sitting = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator"}).open(Bench(store))

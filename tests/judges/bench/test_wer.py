@@ -16,7 +16,10 @@ from turnwise.speech.clip_store import ClipStore
 CLIP = Clip("b2:" + "0" * 32, 16000, 1.0)
 
 
-def decide(tmp_path: Path, user: str, heard: str | None, agent: str, transcript: str, clips: tuple[Clip | None, Clip | None]) -> dict[str, Verdict]:
+Clips = tuple[Clip | None, Clip | None]
+
+
+def decide(tmp_path: Path, user: str, heard: str | None, agent: str, transcript: str, clips: Clips) -> dict[str, Verdict]:
     now = Spoken(1, Turn("user", user), clips[0], heard, transcript, agent, clips[1])
     return dict(JUDGES.build("wer").open(Bench(ClipStore(tmp_path))).decide(Exchange("d", "", (), (now,))))
 

@@ -1,7 +1,7 @@
 """The reply takes the user's present turn for something else: answers another question, or has a value wrong that was just given.
 
 Two pieces of evidence. The place: maps learned from the corpus say which words a turn like this one lets expect; a reply that
-would be expected at most other places of the same intent but not here answers something else. The value: a number, date or
+would be expected at most other places of the same intent but not here answers something else; naming a value that the turn is about speaks for it. The value: a number, date or
 name in the reply that differs from what the user states in this very turn, in a phrase where the corpus's agents name the
 user's own value.
 Sees replies from another stage of the same task, answers to another question, and wrong values. Does not understand the
@@ -18,13 +18,14 @@ from turnwise.dialogues.dialogue import Turn
 from turnwise.judges.instrument import TextJudge
 from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
-from turnwise.judges.scene import scene_of
+from turnwise.judges.scene import Scene, scene_of
 from turnwise.judges.severity import criterion, graded
 from turnwise.judges.verdict import Abstention, Score, Verdict
 
 NAME = "misunderstanding"
 UNEXPECTED = (-0.4, 0.4, 1.0, 1.8)  # standard deviations by which the place expects the reply less than other places do
 TRUST = (0.6, 0.78, 0.88, 0.97)  # shares of agreement in the corpus with which a differing value counts
+TAKEN_UP = 0.6  # standard deviations that naming a value weighs which the user has just stated or asked to hear
 
 
 class _Sitting:
@@ -47,9 +48,15 @@ class _Sitting:
         ]
         if contrast is not None:
             reason = f"{' '.join(scene.reply)!r} is expected elsewhere, not after {' '.join(scene.user)!r}"
-            found.append((graded(-contrast, *UNEXPECTED), reason))
+            found.append((graded(-contrast - TAKEN_UP * _takes_up(scene), *UNEXPECTED), reason))
         value, reason = max(found, default=(0.0, ""))
         return {NAME: Score(value, reason if value else "follows from what the user said")}
+
+
+def _takes_up(scene: Scene) -> bool:
+    """Whether the reply names a value that this very turn is about."""
+    about = [*scene.fresh.values(), *(scene.stated[slot][0] for slot in scene.asked if slot in scene.stated)]
+    return any(set(key) <= set(scene.reply) for key in about)
 
 
 def _open(bench: Bench) -> _Sitting:

@@ -28,6 +28,7 @@ from turnwise.judges.wording import FUNCTION_WORDS, numeric
 NAME = "repetition"
 LITTLE = 0.8  # weight of common words below which two replies share no more than small talk does
 MUCH = 6.0  # weight in common that is a severe repetition however long the reply
+FACT = 0.15  # weight of a word of a stated value: to name again what the user wants is to confirm it
 SMALL_TALK = COURTESY | FUNCTION_WORDS
 NEARBY = 3  # words beside the common stretch in which news count against a repetition
 STEPS = (0.42, 0.52, 0.68, 0.9)  # shares of a reply that was said before: none, and the upper ends of mild, moderate, severe
@@ -47,7 +48,11 @@ class _Sitting:
         if not scene.past_agent:
             return {NAME: Score(0.0, "the first reply repeats nothing")}
 
+        theirs = {part for key, _ in scene.stated.values() for part in key}
+
         def weight(word: str) -> float:
+            if word in theirs:
+                return FACT
             if word in COURTESY:
                 return 0.05
             if word in FUNCTION_WORDS:

@@ -3,10 +3,10 @@
 Rates the clip of the reply through an estimator named by the option `estimator` (default `dnsmos`, options in
 `estimator_options`): `mos` is the overall rating, `ovrl`, `sig` and `bak` the parts, each 1 to 5. An option `detail =
 false` asks for `mos` alone, which takes about a tenth of the time. Equal clips are rated once per run, and never again by a
-later run of the same estimator. Sees what its estimator sees: for `dnsmos` noise and lost packets, hardly level and
-bandwidth (docs/sound.md). Synthetic voices rate lower than human ones and differ among each other: compare arms that speak
-in one voice. Knows nothing of the words. Text-only turns, and clips that are silent or shorter than 0.3 s, are abstentions.
-Needs the extra `embedded` (onnxruntime and the models of speechmos, both MIT).
+later run of the same estimator. Sees what its estimator sees: for `dnsmos` noise, heavy packet loss and, by `mos` alone,
+bandwidth; hardly level (docs/sound.md). Synthetic voices rate lower than human ones and differ among each other: compare
+arms that speak in one voice. Knows nothing of the words. Text-only turns, and clips that are silent or shorter than 0.3 s,
+are abstentions. Needs the extra `embedded` (onnxruntime and the models of speechmos, both MIT).
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ rated in windows one second apart and the ratings are averaged; the shipped scri
 to rounding, this one does not. `ratings="mos"` leaves out the P.835 model, which is about 95 % of the work. `threads` are
 those of one model call.
 
-What it can hear: noise (`bak`, `mos`), lost packets (`sig`, `ovrl`). What it cannot: `sig` rises with a little noise; a
-telephone band and clipping move `ovrl` little; level hardly counts. It was trained on noisy human speech: clean synthetic
-voices rate 2 to 3.5 and differ by voice, so compare within a voice. Nothing here says whether the words were right.
-Measured figures: docs/sound.md. A sound shorter than 0.3 s or without a sample above -60 dBFS gets no rating.
+What it can hear: noise (`bak`, `mos`), packets lost by the fifth (`sig`, `ovrl`), a telephone band and clipping (`mos` only).
+What it cannot: 5 % of packets lost pass almost unseen, `sig` rises with a little noise, level counts little and on the wrong
+scales. It was trained on noisy human speech: clean synthetic voices rate 2.3 to 3.3 `ovrl` and differ by voice, so compare
+within a voice. Nothing here says whether the words were right. Measured figures: docs/sound.md. A sound shorter than 0.3 s
+or without a sample above -60 dBFS gets no rating.
 
 Licence: code and models of `speechmos` are MIT; onnxruntime is MIT.
 """
