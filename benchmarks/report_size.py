@@ -2,9 +2,9 @@
 
     python benchmarks/report_size.py [--turns 40000]
 
-The results are synthetic, with texts, reasons and shown context of realistic length, 4 arms and 10 criteria. The build runs in a process
-of its own; `peak` is that process's largest resident size, the results it was given included, `results` what it was before
-the build began. The last line is JSON; ratios above 1 are within the aim (10 s, 500 MB).
+The results are synthetic, with texts, reasons and shown context of realistic length, 4 arms and 10 criteria. The build runs in
+a process of its own; `peak` is that process's largest resident size, the results it was given included, `results` what it was
+before the build began. The last line is JSON; ratios above 1 are within the aim (10 s, 500 MB).
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ SECONDS, MEGABYTES = 10.0, 500.0  # the aim, on two cores
 ROUNDS = 10
 ARMS = ("frame", "frame-last-turn", "retrieval", "text-only")
 FAILURES = ("repetition", "generic", "topic_drift", "misunderstanding", "memory")
-WORDS = (
+TEXT = (
     "I would like to find a quiet place near the river for four people on saturday evening please and tell me what they serve "
     "because my sister loves italian food with plenty of garlic while her husband only eats fish so a long menu would be best"
-).split()
+)
+WORDS = TEXT.split()
 
 
 def main() -> int:
@@ -45,8 +46,8 @@ def main() -> int:
         return done.returncode
     found = json.loads(done.stdout.splitlines()[-1])
     print(f"{found['turns']:,} judged turns, {found['verdicts']:,} verdicts, page of {found['page_mb']:.1f} MB")
-    print(f"time    {found['seconds']:.2f} s wall, {found['cpu_seconds']:.2f} s CPU   aim {SECONDS:.0f} s, ratio {found['time_ratio']:.2f}")
-    print(f"memory  {found['peak_mb']:.0f} MB peak, {found['results_mb']:.0f} MB before   aim {MEGABYTES:.0f} MB, ratio {found['memory_ratio']:.2f}")
+    print(f"time    {found['seconds']:.2f} s wall, {found['cpu_seconds']:.2f} s CPU; aim over time {found['time_ratio']:.2f}")
+    print(f"memory  {found['peak_mb']:.0f} MB peak, {found['results_mb']:.0f} before; aim over peak {found['memory_ratio']:.2f}")
     print(json.dumps(found))
     return 0
 
@@ -136,7 +137,7 @@ def made(turns: int):  # type: ignore[no-untyped-def]
                         user=one.user,
                         user_clip=user_clips[r - 1],
                         user_heard=one.user.text.lower(),
-                        reply=Reply(text, clip(), words(8, 20), Timings(0.3, 0.05, draw.uniform(0.2, 0.6), draw.uniform(0.5, 1.2))),
+                        reply=Reply(text, clip(), words(8, 20), Timings(0.3, 0.05, draw.uniform(0.2, 0.6), draw.uniform(0.5, 1))),
                         fault=None,
                         transcript=text.lower(),
                         shown=shown,

@@ -28,7 +28,13 @@ def test_slots_asked_back(text: str, slots: tuple[str, ...], asked: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    "text", ["Could you sum up what you have?", "Go over it all again.", "Read the whole booking back to me.", "Give me a summary, please."]
+    "text",
+    [
+        "Could you sum up what you have?",
+        "Go over it all again.",
+        "Read the whole booking back to me.",
+        "Give me a summary, please.",
+    ],
 )
 def test_everything_is_asked_for(text: str) -> None:
     assert acts(text, TABLE).everything

@@ -31,7 +31,10 @@ def test_values_gather_over_turns_and_new_ones_are_fresh() -> None:
 
 
 def test_values_told_in_small_talk_count_once_the_wish_is_plain() -> None:
-    assert state("Four of us are in town until Friday.", "How nice!", "We need a restaurant.").known == {"people": "4", "day": "friday"}
+    assert state("Four of us are in town until Friday.", "How nice!", "We need a restaurant.").known == {
+        "people": "4",
+        "day": "friday",
+    }
 
 
 def test_ambiguous_words_in_small_talk_do_not() -> None:

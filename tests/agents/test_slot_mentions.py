@@ -23,7 +23,11 @@ def told(intent: str, text: str, expected: str | None = None) -> dict[str, str]:
         ("FindRestaurants", "None of us eats late.", {}),
         ("FindRestaurants", "not downtown, but by the river", {"area": "riverside"}),
         ("FindRestaurants", "Make it Saturday instead of Friday.", {"day": "saturday"}),
-        ("SearchHotel", "a room in New York for two nights for the two of us", {"destination": "new york", "nights": "2", "people": "2"}),
+        (
+            "SearchHotel",
+            "a room in New York for two nights for the two of us",
+            {"destination": "new york", "nights": "2", "people": "2"},
+        ),
         ("SearchHotel", "we stay a week", {"nights": "7"}),
         ("SearchOnewayFlight", "I fly from Denver to Miami", {"origin": "denver", "destination": "miami"}),
         ("SearchOnewayFlight", "to Miami, and I am leaving from Denver", {"origin": "denver", "destination": "miami"}),
@@ -55,7 +59,9 @@ def test_what_a_recogniser_makes_of_it(intent: str, text: str, values: dict[str,
         assert mentions(text, DOMAINS.intent(intent), alike=False) == ()
 
 
-@pytest.mark.parametrize("text", ["It cost me money.", "I have a free day.", "We are thirsty and many.", "a hundred dollars for me"])
+@pytest.mark.parametrize(
+    "text", ["It cost me money.", "I have a free day.", "We are thirsty and many.", "a hundred dollars for me"]
+)
 def test_everyday_words_are_no_values(text: str) -> None:
     assert told("SearchHotel", text) == {}
 

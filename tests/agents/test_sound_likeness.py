@@ -22,7 +22,13 @@ def test_a_phrase_sounds_like_itself(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("heard", "meant"),
-    [("sat or day", "saturday"), ("fried day", "friday"), ("boss ton", "boston"), ("i tell yen", "italian"), ("see at all", "seattle")],
+    [
+        ("sat or day", "saturday"),
+        ("fried day", "friday"),
+        ("boss ton", "boston"),
+        ("i tell yen", "italian"),
+        ("see at all", "seattle"),
+    ],
 )
 def test_confusions_of_recognisers_are_near(heard: str, meant: str) -> None:
     assert likeness(heard, meant) > 0.85

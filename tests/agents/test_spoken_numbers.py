@@ -24,6 +24,7 @@ def test_a_time_said_is_the_time_read(hour: int, minute: int) -> None:
     ("said", "place", "time"),
     [
         ("half past seven", 0, "7:30"),
+        ("half passed seven", 0, "7:30"),  # as recognisers hear it
         ("quarter past six", 0, "6:15"),
         ("quarter to one", 0, "12:45"),
         ("quarter to eight", 0, "7:45"),
@@ -42,7 +43,14 @@ def test_ways_to_say_a_time(said: str, place: int, time: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "place"),
-    [("for four people", 1), ("at five dollars", 1), ("seven", 0), ("thirteen thirty", 0), ("two twenty dollars", 0), ("half to six", 0)],
+    [
+        ("for four people", 1),
+        ("at five dollars", 1),
+        ("seven", 0),
+        ("thirteen thirty", 0),
+        ("two twenty dollars", 0),
+        ("half to six", 0),
+    ],
 )
 def test_numbers_that_are_no_time(said: str, place: int) -> None:
     assert time_at(plain_words(said), place) == ("", 0)

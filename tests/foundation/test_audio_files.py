@@ -24,7 +24,12 @@ def loudest(samples: np.ndarray, rate: int) -> float:
 
 @pytest.mark.parametrize(
     ("ending", "form", "subtype", "off"),
-    [("wav", "WAV", "PCM_16", 1e-4), ("wav", "WAV", "FLOAT", 1e-7), ("flac", "FLAC", "PCM_16", 1e-4), ("aiff", "AIFF", "PCM_16", 1e-4)],
+    [
+        ("wav", "WAV", "PCM_16", 1e-4),
+        ("wav", "WAV", "FLOAT", 1e-7),
+        ("flac", "FLAC", "PCM_16", 1e-4),
+        ("aiff", "AIFF", "PCM_16", 1e-4),
+    ],
 )
 def test_exact_forms(tmp_path: Path, ending: str, form: str, subtype: str, off: float) -> None:
     path = tmp_path / f"a.{ending}"

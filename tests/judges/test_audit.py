@@ -135,3 +135,13 @@ def test_command_wants_to_know_the_format(demo_part: Callable[[str], Path]) -> N
 
 def test_command_refuses_a_rate_above_one() -> None:
     assert CliRunner().invoke(audit_command, ["--word-errors", "3"]).exit_code == 2
+
+
+def test_the_published_figures_are_the_ones_the_command_gives(held_out: Audit) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
+    section = text.split("### Held out: demo corpus")[1].split("###")[0]
+    for found in held_out.certificates:
+        row = next(line for line in section.splitlines() if line.startswith(f"| {found.failure} |"))
+        auc, planted = row.split("|")[2].split()[0], row.split("|")[4].split("/")[0]
+        assert found.auc.value == pytest.approx(float(auc), abs=0.02)
+        assert found.planted == int(planted)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from made_results import made_results
 
+from made_results import made_results
 from turnwise.agents.agent import Context, Reply, Timings
 from turnwise.foundation.audio import Sound
 from turnwise.judges.verdict import Abstention, Fault, Score, Silence
@@ -66,11 +66,11 @@ def hostile_results() -> Results:
         for arm in results.study.arms
     )
     study = msgspec.structs.replace(results.study, name=HOSTILE[1], arms=arms)
-    conversations = tuple(
-        msgspec.structs.replace(c, dialogue=msgspec.structs.replace(c.dialogue, id=f"{c.dialogue.id} {HOSTILE[1]}", intent=HOSTILE[0]))
-        for c in results.conversations
-    )
-    return msgspec.structs.replace(results, study=study, conversations=conversations)
+    conversations = []
+    for c in results.conversations:
+        dialogue = msgspec.structs.replace(c.dialogue, id=f"{c.dialogue.id} {HOSTILE[1]}", intent=HOSTILE[0])
+        conversations.append(msgspec.structs.replace(c, dialogue=dialogue))
+    return msgspec.structs.replace(results, study=study, conversations=tuple(conversations))
 
 
 def broken_results() -> Results:

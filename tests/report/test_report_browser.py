@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+
 from made_results import made_results
 from report.shown_results import HOSTILE, few, hostile_results, spoken_results, with_rounds
-
 from turnwise.agents.agent import Reply
 from turnwise.report.page import build
 from turnwise.report.theme import contrast
+from turnwise.study.results import Answered
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -80,9 +81,10 @@ def watched(browser: Browser) -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = few(made_results(dialogues=9, rounds=(4, 9)), ("consistency", "naturalness", "topic_drift", "memory", "first_audio"))
+    criteria = ("consistency", "naturalness", "topic_drift", "memory", "first_audio")
+    results = few(made_results(dialogues=9, rounds=(4, 9)), criteria)
 
-    def slip(answered):  # type: ignore[no-untyped-def]
+    def slip(answered: Answered) -> Answered:
         if answered.number != 2:
             return answered
         return msgspec.structs.replace(answered, transcript="the quick brown Fox", reply=Reply("The quick, brown ox."))
@@ -122,7 +124,8 @@ def test_the_network_is_refused(watched: Watched, ordinary: Path) -> None:
     page = watched.open(ordinary)
     refused = page.evaluate("fetch('https://example.org/').then(() => 'sent', () => 'refused')")
     assert refused == "refused"
-    assert page.evaluate("(() => { try { document.body.innerHTML = '<b>x</b>'; return 'set' } catch (e) { return e.name } })()") == "TypeError"
+    markup = "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'set' } catch (e) { return e.name } })()"
+    assert page.evaluate(markup) == "TypeError"
 
 
 def test_a_clip_plays(watched: Watched, spoken: Path) -> None:
@@ -154,6 +157,19 @@ def test_sound_within_the_page_plays_without_its_file(watched: Watched, tmp_path
     until(page, "document.querySelector('.user audio')?.ended")
     assert page.evaluate("document.querySelector('.user audio').duration") == pytest.approx(0.6, abs=0.02)
     assert watched.quiet()
+
+
+def test_an_arm_that_reads_says_so_and_the_others_share_the_user(watched: Watched, tmp_path: Path) -> None:
+    results = few(spoken_results(tmp_path, dialogues=1))
+    heard, read = results.conversations
+    words = tuple(msgspec.structs.replace(a, user_clip=None, user_heard=None) for a in read.rounds)
+    results = msgspec.structs.replace(results, conversations=(heard, msgspec.structs.replace(read, rounds=words)))
+    page = watched.open(build(results, tmp_path, figures=False), wait=".player .go")
+    first = page.locator("[data-round='1']")
+    assert first.locator(".user .go").count() == 1
+    assert first.locator(".answer .go").count() == 2
+    assert "Was given the user's words" in first.locator(".answer[data-arm='1']").inner_text()
+    assert "Was given the user's words" not in first.locator(".answer[data-arm='0']").inner_text()
 
 
 def test_missing_sound_is_said_beside_the_player(watched: Watched, tmp_path: Path) -> None:
@@ -210,9 +226,9 @@ def test_own_text_is_shown_where_it_differs(watched: Watched, ordinary: Path) ->
 def test_reasons_and_what_was_shown_unfold(watched: Watched, ordinary: Path) -> None:
     page = watched.open(ordinary)
     answer = page.locator("[data-round='3'] .answer").first
-    assert answer.locator("table").count() == 0
+    assert answer.locator(".verdicts").count() == 0
     answer.locator("summary", has_text="verdicts").click()
-    assert "consistency of round 3" in answer.locator("table").inner_text()
+    assert "consistency of round 3" in answer.locator(".verdicts").inner_text()
     answer.locator("summary", has_text="Shown").click()
     assert answer.locator(".shown li").count() == 2
 
@@ -305,13 +321,15 @@ def test_words_stand_out(browser: Browser, ordinary: Path, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
     page = Watched(context.new_page()).open(ordinary)
     pairs = page.evaluate(
-        """[...document.querySelectorAll('h1, .lede, .intro, td, th, .answer p, .scores li, .item, .dim, .legend li, .chip, svg text')]
+        """[...document.querySelectorAll(
+            'h1, .lede, .intro, td, th, .answer p, .scores li, .item, .dim, .legend li, .chip, svg text')]
         .filter((e) => e.getClientRects().length).map((e) => {
             let under = e;
-            const solid = (n) => { const c = getComputedStyle(n).backgroundColor; return c !== 'rgba(0, 0, 0, 0)' && c !== 'transparent'; };
+            const solid = (n) => getComputedStyle(n).backgroundColor !== 'rgba(0, 0, 0, 0)';
             while (under.parentElement && !solid(under)) under = under.parentElement;
             const style = getComputedStyle(e);
-            return [e.tagName === 'text' ? style.fill : style.color, getComputedStyle(under).backgroundColor, e.textContent.slice(0, 40)];
+            const ink = e.tagName === 'text' ? style.fill : style.color;
+            return [ink, getComputedStyle(under).backgroundColor, e.textContent.slice(0, 40)];
         })"""
     )
     context.close()

@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 import polars
 import pytest
+
 from made_results import INSTRUMENTS, made_results
 from report.shown_results import HOSTILE, broken_results, few, hostile_results, silent_results, spoken_results, with_rounds
-
+from turnwise.agents.agent import Context
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.judge import Criterion
 from turnwise.judges.verdict import Score
@@ -104,12 +105,14 @@ def test_the_summary_is_strict_json_with_what_was_promised(ordinary: Path) -> No
 
 def test_the_accounting_on_the_page_closes_and_matches_the_table(ordinary: Path) -> None:
     page = (ordinary / "report.html").read_text(encoding="utf-8")
-    rows = re.findall(r"<tr[^>]*><th scope=\"row\"><bdi>([^<]*)</bdi></th>((?:<td data-field.*?</td>)+)<td class=\"causes\">(.*?)</td>", page)
+    row = r"<tr[^>]*><th scope=\"row\"><bdi>([^<]*)</bdi></th>((?:<td data-field.*?</td>)+)<td class=\"causes\">(.*?)</td>"
+    rows = re.findall(row, page)
     book = {}
     for name, cells, causes in rows:
         count = {field: int(n.replace(",", "")) for field, n in re.findall(r'data-field="(\w+)">([\d,]+)<', cells)}
         assert count["planned"] == count["scored"] + count["abstained"] + count["fault"] + count["silent"], name
-        assert sum(int(n.replace(",", "")) for n in re.findall(r"<span>([\d,]+) ", causes)) == count["planned"] - count["scored"], name
+        missing = sum(int(n.replace(",", "")) for n in re.findall(r"<span>([\d,]+) ", causes))
+        assert missing == count["planned"] - count["scored"], name
         book[name] = count
     table = polars.read_parquet(ordinary / "table.parquet")
     assert book["whole run"]["planned"] == len(table)
@@ -168,7 +171,7 @@ def test_nothing_is_fetched_and_nothing_is_inline(ordinary: Path) -> None:
             if name in {"href", "src"}:
                 assert (value or "").startswith(("#", "data:,")), (tag, value)
     program = page.scripts["program"]
-    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "fetch(", "XMLHttp"):
+    for forbidden in ("innerHTML", "outerHTML", "AdjacentHTML", "document.write", "eval(", "Function(", "fetch(", "XMLHttp"):
         assert forbidden not in program
 
 
@@ -258,8 +261,7 @@ def _unbounded() -> Results:
 def test_every_run_has_a_report(tmp_path: Path, results: Results, said: str) -> None:
     page = Page(build(results, tmp_path))
     assert said in re.sub(r"\s+", " ", page.text)
-    assert "None" not in re.sub(r"[\w'’]*none[\w'’]*", "", page.text)
-    assert " nan" not in page.text.lower().replace("nan ", " nan")
+    assert re.search(r"\b(None|nan|NaN|inf)\b", page.text) is None
     assert page.unpacked("index")["dialogues"]
 
 
@@ -318,13 +320,13 @@ def test_the_study_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     first, second = results.study.arms
     arms = (
         msgspec.structs.replace(first, options={"header": "verysecretvalue"}),
-        msgspec.structs.replace(second, perturb=(Choice("noise", {"snr": 10}),), context=msgspec.structs.replace(second.context, past=2)),
+        msgspec.structs.replace(second, perturb=(Choice("noise", {"snr": 10}),), context=Context(past=2)),
     )
     study = msgspec.structs.replace(results.study, arms=arms, user=UserVoice("espeak"), corpus=Selection("demo", n=2, seed=9))
     page = build(msgspec.structs.replace(results, study=study), tmp_path, figures=False)
     text = re.sub(r"\s+", " ", Page(page).text)
     assert "verysecretvalue" not in page.read_text(encoding="utf-8")
-    for said in ("noise snr = 10", "its own replies", "b2:plan", "b2:corpus", "intent, seed 9", "Word error rates it got", "pocketsphinx"):
+    for said in ("noise snr = 10", "its own replies", "b2:plan", "b2:corpus", "intent, seed 9", "Word error rates it got"):
         assert said in text
 
 

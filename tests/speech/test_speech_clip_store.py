@@ -40,7 +40,9 @@ def test_a_kept_sound_comes_back(store: ClipStore) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(-1.5, 1.5, width=32), min_size=1, max_size=300), st.sampled_from([8000, 22050, 48000]))
-def test_what_was_loaded_is_kept_under_the_same_name(tmp_path_factory: pytest.TempPathFactory, values: list[float], rate: int) -> None:
+def test_what_was_loaded_is_kept_under_the_same_name(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float], rate: int
+) -> None:
     store = ClipStore(tmp_path_factory.mktemp("clips"))
     clip = store.keep(Sound(np.array(values, dtype=np.float32), rate))
     assert store.keep(store.load(clip)) == clip

@@ -36,13 +36,22 @@ def test_text_as_it_is_said(text: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(0, "zero"), (13, "thirteen"), (40, "forty"), (101, "one hundred one"), (1_000_000, "one million"), (2_017, "two thousand seventeen")],
+    [
+        (0, "zero"),
+        (13, "thirteen"),
+        (40, "forty"),
+        (101, "one hundred one"),
+        (2_017, "two thousand seventeen"),
+        (1_000_000, "one million"),
+    ],
 )
 def test_cardinals(number: int, said: str) -> None:
     assert " ".join(cardinal(number)) == said
 
 
-@pytest.mark.parametrize(("number", "said"), [(1, "first"), (12, "twelfth"), (30, "thirtieth"), (42, "forty second"), (100, "one hundredth")])
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "first"), (12, "twelfth"), (30, "thirtieth"), (42, "forty second"), (100, "one hundredth")]
+)
 def test_ordinals(number: int, said: str) -> None:
     assert " ".join(ordinal(number)) == said
 

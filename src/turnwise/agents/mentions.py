@@ -7,7 +7,7 @@ recognisers err; those count only beside words that announce a value of that kin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -123,49 +123,58 @@ def _choices(words: tuple[str, ...], slot: Slot, partner: Slot | None, expected:
 
 @lru_cache(maxsize=8192)
 def _exact(words: tuple[str, ...], forms: tuple[str, ...]) -> tuple[tuple[int, int, str], ...]:
-    """Places, lengths and forms; longer forms take their words first, an ending of the last word is forgiven."""
-    taken: set[int] = set()
-    made = []
-    for form in sorted(forms, key=lambda f: (-len(f.split()), f)):
-        parts = tuple(w.replace("'", "") for w in form.split())
-        for place in range(len(words) - len(parts) + 1):
-            window = words[place : place + len(parts)]
-            spread = range(place, place + len(parts))
-            if window[:-1] == parts[:-1] and _inflected(window[-1], parts[-1]) and taken.isdisjoint(spread):
-                taken.update(spread)
-                made.append((place, len(parts), form))
-    return tuple(sorted(made))
-
-
-def _inflected(word: str, form: str) -> bool:
-    return (
-        word == form
-        or word in (form + "s", form + "es", form + "y")
-        or (form.endswith("s") and len(form) > 4 and word == form[:-1])
+    """Places, lengths and forms; of forms that begin alike the longest counts, an ending of the last word is forgiven."""
+    text = " ".join(words)
+    pattern, named = _pattern(forms)
+    return tuple(
+        (text.count(" ", 0, match.start()), match.group(1).count(" ") + 1, named[match.group(1)])
+        for match in pattern.finditer(text)
     )
+
+
+@lru_cache(maxsize=256)
+def _pattern(forms: tuple[str, ...]) -> tuple[re.Pattern[str], Mapping[str, str]]:
+    """A pattern for all forms with their endings, and the form behind each spelling."""
+    named: dict[str, str] = {}
+    for form in forms:
+        stem = form.replace("'", "")
+        endings = [stem + "s", stem + "es", stem + "y", *([stem[:-1]] if stem.endswith("s") and len(stem) > 4 else [])]
+        for spelling in endings:
+            named.setdefault(spelling, form)
+    named.update({form.replace("'", ""): form for form in forms})
+    longest = sorted(named, key=lambda spelling: (-len(spelling), spelling))
+    return re.compile(r"(?<!\S)(" + "|".join(map(re.escape, longest)) + r")(?!\S)"), named
 
 
 @lru_cache(maxsize=8192)
 def _alike(words: tuple[str, ...], forms: tuple[str, ...], kind: str, asked: bool) -> tuple[tuple[int, int, str], ...]:
     """The one phrase that sounds most like a form, if any sounds enough like it; the first sound must be right."""
     best: tuple[float, int, int, str] | None = None
-    for form in forms:
-        row = sounds(form)
-        if len(row) < SHORTEST_ALIKE or form in cues()["weak"]["words"]:
+    weak = cues()["weak"]["words"]
+    rows = [(form, sounds(form), len(form.split()) + 2) for form in forms if form not in weak]
+    for place, length, heard in _windows(words, max((most for _, _, most in rows), default=0)):
+        window = words[place : place + length]
+        announced = asked or (place > 0 and words[place - 1] in _ANNOUNCE[kind])
+        small = max(map(len, window)) < LONGEST_SMALL_WORD
+        if small and not announced:
             continue
-        for length in range(1, len(form.split()) + 3):
-            for place in range(len(words) - length + 1):
-                window = " ".join(words[place : place + length])
-                heard = sounds(window)
-                if heard[:1] != row[:1] or abs(len(heard) - len(row)) > 1 or not _LOOKALIKES.isdisjoint(words[place : place + length]):
-                    continue
-                announced = asked or (place > 0 and words[place - 1] in _ANNOUNCE[kind])
-                small = max(map(len, words[place : place + length])) < LONGEST_SMALL_WORD
-                score = likeness(window, form)
-                enough = score >= (ALIKE_ANNOUNCED if announced and not small else ALIKE) and (announced or not small)
-                if enough and (best is None or score > best[0]):
-                    best = (score, place, length, form)
+        least = ALIKE_ANNOUNCED if announced and not small else ALIKE
+        for form, row, most in rows:
+            if len(row) < SHORTEST_ALIKE or length > most or heard[:1] != row[:1] or abs(len(heard) - len(row)) > 1:
+                continue
+            score = likeness(" ".join(window), form)
+            if score >= least and (best is None or score > best[0]):
+                best = (score, place, length, form)
     return (best[1:],) if best else ()
+
+
+def _windows(words: tuple[str, ...], longest: int) -> Iterator[tuple[int, int, str]]:
+    """Runs of words that may be something misheard, with how they sound."""
+    for place in range(len(words)):
+        for length in range(1, min(longest, len(words) - place) + 1):
+            if words[place + length - 1] in _LOOKALIKES:
+                break
+            yield place, length, sounds(" ".join(words[place : place + length]))
 
 
 def _rejected(words: Sequence[str], place: int) -> bool:

@@ -15,7 +15,8 @@ LONGEST_CARRIER = 6  # words a recommendation adds to name, place and descriptio
 ENOUGH = 3  # known values from which a recommendation is worth making, once what tells items apart is known or was asked
 PLENTY = 5  # known values from which it is worth making anyway
 LONGEST_SUMMARY = 24  # words of a summary that still names its item
-ATTEMPTS = 12  # other choices of words, should a whole reply have been said before
+ATTEMPTS = 16  # other choices of words, should a whole reply have been said before
+STRICT_ATTEMPTS = 4  # of these, how many use the least used phrases only
 # Words in an own turn that show it booked; phrases.toml uses them for nothing else.
 BOOKED = (
     "booked",
@@ -37,7 +38,9 @@ def reply(state: State, catalogue: Catalogue, book: Phrasebook, *, seed: int) ->
     """A reply that the shown past does not hold yet."""
     text = ""
     for attempt in range(ATTEMPTS):
-        text = _Composer(state, catalogue, book, seed_of(seed, attempt)).text()
+        # When every phrase was used, the least used ones may only fit together as before: then any will do.
+        said = state.said if attempt < STRICT_ATTEMPTS else ()
+        text = _Composer(state, catalogue, book, seed_of(seed, attempt), said).text()
         if text not in state.said:
             break
     return text
@@ -46,12 +49,12 @@ def reply(state: State, catalogue: Catalogue, book: Phrasebook, *, seed: int) ->
 class _Composer:
     """One attempt at a reply: sentences that must be said, and others as long as there is room."""
 
-    def __init__(self, state: State, catalogue: Catalogue, book: Phrasebook, seed: int) -> None:
+    def __init__(self, state: State, catalogue: Catalogue, book: Phrasebook, seed: int, said: tuple[str, ...]) -> None:
         self.state = state
         self.catalogue = catalogue
         self.book = book
         self.seed = seed
-        self.choose = Chooser(seed, state.said)
+        self.choose = Chooser(seed, said)
         self.parts: list[str] = []
 
     def text(self) -> str:
@@ -115,7 +118,7 @@ class _Composer:
     def _go_on(self, intent: Intent) -> None:
         """Acknowledge, then take the conversation one step further."""
         state = self.state
-        if state.opening:
+        if state.opening and len(state.known) <= ENOUGH:  # where more is known, there is no room for pleasantries
             self._must(self._phrase("transition", thing=self.book.thing(intent)))
         self._acknowledge(intent)
         offered = self._current()

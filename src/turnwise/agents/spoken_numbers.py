@@ -46,7 +46,7 @@ def time_at(words: Sequence[str], place: int) -> tuple[str, int]:
         return "12:00", 1
     if word == "midnight":
         return "12:00", 1
-    if word in ("half", "quarter") and after[0] in ("past", "after", "to") and after[1] in _HOURS:
+    if word in ("half", "quarter") and after[0] in ("past", "passed", "after", "to") and after[1] in _HOURS:
         hour = _HOURS[after[1]]
         if after[0] == "to":
             return (f"{(hour - 2) % 12 + 1}:45", 3) if word == "quarter" else ("", 0)

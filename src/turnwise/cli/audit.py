@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from turnwise.dialogues.dialogue import Dialogue
     from turnwise.judges.audit import Audit
     from turnwise.judges.curve import Estimate
+
+WIDTH_OF_A_FILE = 170  # columns of the tables when the output is not a terminal
 
 
 @click.command("audit")
@@ -74,7 +77,7 @@ def _print(found: Audit) -> None:
 
     from turnwise.judges.severity import FAILURES
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     console.print(
         f"{found.dialogues} dialogues judged, {found.background} learned from, "
         f"word errors {found.word_errors:g}, seed {found.seed}"

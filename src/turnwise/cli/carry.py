@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 from rich.console import Console
 
 from turnwise.cli.progress import Bars
+from turnwise.foundation.fingerprint import fingerprint
 from turnwise.study.experiment import carry_out, load_results
+from turnwise.study.run_folder import write_file
 from turnwise.study.study import Study
 
 if TYPE_CHECKING:
     from turnwise.statistics.summary import Summary
 
 DONE, BELOW_THE_BAR, FAULTS = 0, 1, 3
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What was shown at the end of a complete run, kept so that a run with nothing to do costs nothing."""
+
+    key: str
+    text: str
+    code: int
 
 
 def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_audio: bool) -> int:
@@ -25,23 +37,44 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
         done = carry_out(study, out, folder=folder, workers=workers, watcher=bars)
     if done.already:
         console.print(f"nothing to do: all {done.tally.found} cells are done")
-    from turnwise.report.page import build, is_current
+    from turnwise.report.page import program
+
+    page, kept = out / "report.html", out / ".shown.json"
+    key = fingerprint("shown", done.plan, program(), embed_audio)
+    shown = _recall(kept)
+    if not (done.already and shown is not None and shown.key == key and page.exists()):
+        shown = _show(study, out, key, done.tally.faults, embed_audio=embed_audio)
+        if done.complete:
+            write_file(kept, msgspec.json.encode(shown))
+    click.echo(shown.text)
+    click.echo(str(page))
+    return shown.code
+
+
+def _show(study: Study, out: Path, key: str, faults: int, *, embed_audio: bool) -> Shown:
+    """Build the report; the table, what is at fault, and what is below the bar."""
+    from turnwise.report.page import build
     from turnwise.report.terminal import terminal_table
     from turnwise.statistics.summary import summarise
 
     results = load_results(out)
     summary = summarise(results)
-    page = out / "report.html"
-    if not (done.already and is_current(out, results, embed_audio=embed_audio)):
-        page = build(results, out, embed_audio=embed_audio, summary=summary)
-    console.print(terminal_table(summary))
-    if done.tally.faults:
-        console.print(f"{done.tally.faults} cells are at fault; run the same command again to retry them")
+    build(results, out, embed_audio=embed_audio, summary=summary)
     below = _below(study, summary)
-    for line in below:
-        console.print(line)
-    click.echo(str(page))
-    return FAULTS if done.tally.faults else BELOW_THE_BAR if below else DONE
+    screen = Console()
+    paper = Console(width=screen.width, force_terminal=screen.is_terminal, record=True, file=io.StringIO())
+    paper.print(terminal_table(summary))
+    lines = [paper.export_text(styles=screen.is_terminal).rstrip(), *below]
+    if faults:
+        lines.append(f"{faults} cells are at fault; run the same command again to retry them")
+    return Shown(key, "\n".join(lines), FAULTS if faults else BELOW_THE_BAR if below else DONE)
+
+
+def _recall(path: Path) -> Shown | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Shown)
+    except (OSError, msgspec.MsgspecError):  # not there, or of an older form: shown anew
+        return None
 
 
 def _below(study: Study, summary: Summary) -> list[str]:

@@ -30,5 +30,7 @@ def demo_command(out: Path, dialogues: int, workers: int | None, embed_audio: bo
     from turnwise.study.study_file import read_study
 
     raw = tomllib.loads(text)
-    raw["corpus"]["n"] = dialogues
+    if dialogues != len(raw["corpus"]["ids"]):
+        del raw["corpus"]["ids"]
+        raw["corpus"]["n"] = dialogues
     return carry(read_study(raw, "demo"), out, folder=Path(), workers=workers, embed_audio=embed_audio)

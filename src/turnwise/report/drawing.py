@@ -19,10 +19,9 @@ Spec = dict[str, Any]
 
 _SVG = "http://www.w3.org/2000/svg"
 _ELEMENTS = {"svg", "g", "path", "line", "rect", "text", "tspan", "circle"}
-_ATTRIBUTES = set(
-    "d x y x1 x2 y1 y2 r cx cy width height viewBox transform fill stroke opacity fill-opacity stroke-opacity stroke-width "
-    "stroke-dasharray stroke-linejoin stroke-linecap text-anchor font-family font-size font-weight".split()
-)
+_PLACE = {"d", "x", "y", "x1", "x2", "y1", "y2", "r", "cx", "cy", "width", "height", "viewBox", "transform"}
+_PAINT = {"fill", "stroke", "opacity", "fill-opacity", "stroke-opacity", "stroke-width", "stroke-dasharray", "stroke-linejoin"}
+_ATTRIBUTES = _PLACE | _PAINT | {"stroke-linecap", "text-anchor", "font-family", "font-size", "font-weight"}
 _MARK = "graphics-symbol"
 _GUIDES = {"axis", "legend", "title"}
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")  # a hundredth of a unit is beyond what a screen shows

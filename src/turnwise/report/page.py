@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from markupsafe import Markup
 
 import turnwise
 from turnwise.foundation.fingerprint import digest, fingerprint
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 STYLES = ("page.css", "dialogue.css")
 SCRIPTS = ("page.js", "store.js", "player.js", "dialogue.js", "browse.js")
 GLYPHS = "●■▲◆✚▼▶◀"  # of the shapes in figures, in the same order
+BLOCKS_HERE = Markup("<!--blocks-->")  # no data can forge it: the template escapes every "<"
+_SCRIPT = b'<script type="application/octet-stream" id="block-%d">%s</script>\n'
 KEY_WITHIN = 4096  # bytes from the page's start in which its key stands
 
 
@@ -59,10 +62,10 @@ def build(
     _make_folder(out)
     write_tables(table, summary, out)
     del table
+    packed = pack(results, summary, page, embed_audio=embed_audio)
     drawn = draw_all(summary, for_files=figures)
     if figures:
         write_figures(drawn, out / "figures")
-    packed = pack(results, summary, page, embed_audio=embed_audio)
     # The page comes last: where it stands with its key, everything beside it is of the same results.
     write_file(page, render(results, summary, drawn, packed, key))
     return page
@@ -107,7 +110,6 @@ def program() -> str:
 def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, key: str) -> bytes:
     """The page."""
     import jinja2
-    from markupsafe import Markup
 
     style = css() + arm_classes() + "".join(_asset(name) for name in STYLES)
     script = "".join(_asset(name) for name in SCRIPTS)
@@ -137,7 +139,8 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         style=Markup(style),
         script=Markup(script),
         facts=Markup(_packed(sections.facts(summary))),
-        packed=Packed(Markup(packed.index), tuple(Markup(block) for block in packed.blocks)),
+        index=Markup(packed.index.decode()),
+        blocks=BLOCKS_HERE,
         summary=summary,
         glyphs=GLYPHS,
         sections=sections.SECTIONS,
@@ -160,7 +163,10 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         reproduce=sections.reproduce(results, summary),
         cite=sections.cite(results),
     )
-    return text.encode()
+    # The blocks are most of the page: they are joined as they are instead of passing through the template.
+    head, tail = text.split(BLOCKS_HERE)
+    blocks = [_SCRIPT % (number, block) for number, block in enumerate(packed.blocks())]
+    return b"".join([head.encode(), *blocks, tail.encode()])
 
 
 def policy(style: str, script: str) -> str:
@@ -214,10 +220,10 @@ def _make_folder(folder: Path) -> None:
     RunFolder(folder).create()
 
 
-def _bytes(write: Callable[[io.BytesIO], Any]) -> bytes:
+def _bytes(write: Callable[[io.BytesIO], Any]) -> memoryview:
     buffer = io.BytesIO()
     write(buffer)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _word(say: Callable[..., str]) -> Callable[..., str]:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import InputError
 from turnwise.speech.engine import SYNTHESIZERS
-from turnwise.speech.sphinx import LOG_BASE, decode, general_words, listen, make_decoder, model_folder, prepare
+from turnwise.speech.sphinx import FITTED_FLOOR, LOG_BASE, decode, general_words, listen, make_decoder, model_folder, prepare
 
 Numbers = NDArray[np.float64]
 
@@ -157,7 +157,7 @@ def _align(spoken: Sequence[tuple[str, Sound]], means: Path, place: Path) -> Ite
     logs = Path(tempfile.mkdtemp(dir=place))
     decoder = make_decoder(lm=None, mean=str(means), mfclogdir=str(logs), bestpath=False)
     for words, sound in spoken:
-        pcm = prepare(sound)
+        pcm = prepare(sound, FITTED_FLOOR)
         decoder.set_align_text(words)
         if not decode(decoder, pcm):
             continue

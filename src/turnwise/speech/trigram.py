@@ -78,6 +78,8 @@ def _write(tables: Sequence[Mapping[Gram, float]], rooms: Sequence[Mapping[Gram,
     lines = ["\\data\\"]
     sections: dict[int, list[str]] = defaultdict(list)
     for order, table in enumerate(tables, start=1):
+        if not table:  # readers refuse a model with an empty section
+            continue
         room = rooms[order - 1] if order <= len(rooms) else {}
         grams = sorted({*table, *room} if order == 1 else table)
         for gram in grams:

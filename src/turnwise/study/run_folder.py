@@ -71,7 +71,7 @@ class RunFolder:
         write_file(self.manifest, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | memoryview) -> None:
     """Write a whole file or none of it."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")

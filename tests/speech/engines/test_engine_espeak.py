@@ -75,7 +75,9 @@ def test_voice_rate_and_pitch_change_the_sound() -> None:
     assert slow > 1.5 * fast
 
 
-@pytest.mark.parametrize(("voice", "near"), [("en-us+f22", "f2"), ("en-us+klat2", "klatt2"), ("en-gb", "gmw/en"), ("xx", "near it")])
+@pytest.mark.parametrize(
+    ("voice", "near"), [("en-us+f22", "f2"), ("en-us+klat2", "klatt2"), ("en-gb", "gmw/en"), ("xx", "near it")]
+)
 def test_an_unknown_voice_is_refused_with_near_ones(voice: str, near: str) -> None:
     with pytest.raises(InputError) as caught:
         espeak.synthesizer(voice).open()

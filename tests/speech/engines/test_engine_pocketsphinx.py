@@ -19,8 +19,8 @@ pytest.importorskip("pocketsphinx")
 
 SENTENCES = (
     "I would like to book a table for four people on Friday evening.",
-    "My sister is coming to visit us, and she loves the old town.",
-    "Could you tell me what time the train to Chicago leaves?",
+    "My sister loves the old town.",
+    "What time does the train to Chicago leave?",
 )
 # Words that general English does not expect in this order.
 ODD = "seven copper whistles applaud the gentle radiator"
@@ -130,11 +130,11 @@ def test_material_helps_unless_it_is_the_heard_dialogue_s_own() -> None:
 
 def test_one_decoder_serves_all_folds() -> None:
     many = material(*((f"dialogue {n}", SENTENCES[n % 3]) for n in range(12)))
-    hearing = recognizer(adapt="corpus", ears="espeak").open(many)
-    sound = say(SENTENCES[0])
-    first = [hearing.hear(sound, dialogue=f"dialogue {n}", seed=0) for n in range(8)]
-    assert len({found.note for found in first}) >= 3
-    assert [hearing.hear(sound, dialogue=f"dialogue {n}", seed=0) for n in range(8)] == first
+    hearing = recognizer(adapt="corpus", ears="espeak", folds=2).open(many)
+    sound, names = say(SENTENCES[1]), [f"dialogue {n}" for n in range(12)]
+    left, right = (next(name for name in names if fold_of(name, 2) == fold) for fold in (0, 1))
+    first, second, again = (hearing.hear(sound, dialogue=name, seed=0) for name in (left, right, left))
+    assert first == again and first.note != second.note
 
 
 def test_words_that_cannot_be_pronounced_are_named() -> None:
@@ -151,12 +151,13 @@ def test_without_material_the_general_model_is_used_and_said() -> None:
 def test_models_are_shared_through_the_cache(cache: Path) -> None:
     one = material(("a", SENTENCES[0]), ("b", SENTENCES[1]))
     hearing = recognizer(adapt="corpus").open(one)
-    heard(hearing, say("hello"), "a")
+    nothing = Sound(np.zeros(1600, dtype=np.float32), 16000)
+    heard(hearing, nothing, "a")
     (model,) = (cache / "turnwise" / "speech").glob("*.arpa")
     before = model.stat().st_mtime_ns
-    heard(recognizer(adapt="corpus").open(one), say("hello"), "a")
+    heard(recognizer(adapt="corpus").open(one), nothing, "a")
     assert model.stat().st_mtime_ns == before
-    heard(recognizer(adapt="corpus").open(material(("a", SENTENCES[2]))), say("hello"), "a")
+    heard(recognizer(adapt="corpus").open(material(("a", SENTENCES[2]))), nothing, "a")
     assert len(list(model.parent.glob("*.arpa"))) == 2
 
 

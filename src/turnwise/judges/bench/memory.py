@@ -1,8 +1,8 @@
 """The agent forgets what the user has told it in earlier turns.
 
 Three signs: it asks for a slot that is already answered without naming the answer (which words ask for which slot is learned
-from the corpus); it names a value that contradicts the one in force, where later statements replace earlier ones (in which phrases an agent names the
-user's own values is learned too); asked to repeat what was stated, it does not name it.
+from the corpus); it names a value that contradicts the one in force, where later statements replace earlier ones (in which
+phrases an agent names the user's own values is learned too); asked to repeat what was stated, it does not name it.
 Sees only what the corpus annotates: facts of its users, and slots asked for. A forgotten remark that is no slot goes unseen,
 as does a value said in words the corpus does not use for it. Asking again in order to confirm counts as asking where it is
 put as an open question. Misheard numbers look like forgotten ones.

@@ -1,9 +1,9 @@
 """The reply takes the user's present turn for something else: answers another question, or has a value wrong that was just given.
 
 Two pieces of evidence. The place: maps learned from the corpus say which words a turn like this one lets expect; a reply that
-would be expected at most other places of the same intent but not here answers something else; naming a value that the turn is about speaks for it. The value: a number, date or
-name in the reply that differs from what the user states in this very turn, in a phrase where the corpus's agents name the
-user's own value.
+would be expected at most other places of the same intent but not here answers something else. Naming a value that the turn is
+about speaks against that. The value: a number, date or name in the reply that differs from what the user states in this very
+turn, in a phrase where the corpus's agents name the user's own value.
 Sees replies from another stage of the same task, answers to another question, and wrong values. Does not understand the
 sentence: a misreading in fitting words passes, and an agent whose wording the corpus hardly knows is judged by values alone.
 This is the hardest of the five and the least sure; see `turnwise audit`.

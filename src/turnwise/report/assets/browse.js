@@ -94,7 +94,7 @@
   }
   function focusRound(number) {
     const target = detail.querySelector('[data-round="' + number + '"]');
-    if (target) { target.focus({ preventScroll: true }); target.scrollIntoView({ block: "start" }); }
+    if (target) { target.focus({ preventScroll: true }); target.scrollIntoView({ block: "start", behavior: "instant" }); }
   }
   const link = (place, round) => "#d=" + encodeURIComponent(rows[place][0]) + (round ? "&r=" + round : "");
   function go(place, round) {
@@ -103,7 +103,7 @@
     else location.hash = target;
   }
   function reveal() {
-    if (detail.getBoundingClientRect().top > innerHeight * 0.6 || detail.getBoundingClientRect().bottom < 0 || matchMedia("(max-width: 56rem)").matches) detail.scrollIntoView({ block: "start" });
+    if (detail.getBoundingClientRect().top > innerHeight * 0.6 || detail.getBoundingClientRect().bottom < 0 || matchMedia("(max-width: 56rem)").matches) detail.scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   // #d=ID or #d=ID&r=ROUND opens a dialogue; any other hash is a section's.

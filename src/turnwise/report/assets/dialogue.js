@@ -29,13 +29,11 @@ function scores(turn, facts) {
 }
 
 function allVerdicts(turn, facts) {
-  const rows = () => turn.v.map((v, p) => el("tr", {},
-    el("th", { scope: "row" }, spoken(facts.criteria[p].name)),
-    el("td", {}, verdictText(p, v, facts)),
-    el("td", { dir: "auto" }, v[2] || "–")));
   const missing = turn.v.filter((v) => v[0] !== 0).length;
-  return lazily("All " + turn.v.length + " verdicts" + (missing ? ", " + missing + " without a score" : ""), () => el("div", { class: "scroll" }, el("table", { class: "verdicts" },
-    el("thead", {}, el("tr", {}, ["criterion", "verdict", "reason"].map((t) => el("th", { scope: "col" }, t)))), el("tbody", {}, rows()))));
+  const title = "All " + turn.v.length + " verdicts" + (missing ? ", " + missing + " without a score" : "");
+  return lazily(title, () => el("ul", { class: "verdicts" }, turn.v.map((v, p) => el("li", {},
+    el("span", { class: isBad(p, v, facts) ? "verdict bad" : "verdict" }, el("strong", {}, spoken(facts.criteria[p].name)), " ", verdictText(p, v, facts)),
+    v[2] ? el("span", { class: "said", dir: "auto" }, v[2]) : null))));
 }
 
 function lossText(turn, facts) {
@@ -60,14 +58,15 @@ function wait(times) {
 
 function aside(label, text) { return el("p", { class: "aside" }, label + " ", el("span", { class: "said", dir: "auto" }, text)); }
 
-function answer(record, arm, place, round, facts, players, own) {
+function answer(record, arm, place, round, facts, players, own, spokenTo) {
   const turn = arm.turns[round];
   const name = facts.arms[place];
   const lost = arm.lost === round + 1;
   const cell = el("div", { class: "answer arm" + (place % 8) + (lost ? " lost" : ""), "data-arm": place },
     el("h5", {}, el("span", {}, el("span", { class: "glyph", "aria-hidden": "true" }, GLYPHS[place % 8]), el("bdi", {}, name))));
   if (lost) cell.append(el("p", { class: "banner" }, "The thread is lost here: " + lossText(turn, facts)));
-  if (own) {
+  if (spokenTo && !turn.u) cell.append(el("p", { class: "aside" }, "Was given the user's words instead of the sound."));
+  if (own && turn.u) {
     const player = sound.player(turn.u, "the user as " + name + " heard it, round " + (round + 1), record.audio);
     if (player) { cell.append(player); players[place].push(player.player); }
     if (turn.h !== null && turn.h !== undefined) cell.append(aside("The user as transcribed:", turn.h));
@@ -83,7 +82,7 @@ function answer(record, arm, place, round, facts, players, own) {
     else if (turn.x || turn.a) cell.append(el("p", { class: "none" }, turn.t === null || turn.t === undefined ? "No transcript." : "The transcriber heard no words."));
     else cell.append(el("p", { class: "none" }, "Silence: neither sound nor words."));
     if (turn.x && plainWords(turn.x) !== plainWords(words)) cell.append(aside("Its own text:", turn.x));
-    if (turn.w !== undefined && plainWords(turn.w) !== plainWords(record.rounds[round][0])) cell.append(aside("It understood:", turn.w));
+    if (turn.w !== undefined && ![record.rounds[round][0], turn.h].some((known) => plainWords(known) === plainWords(turn.w))) cell.append(aside("It understood:", turn.w));
     for (const note of turn.n || []) cell.append(aside("Departure:", note));
     cell.append(...scores(turn, facts).filter(Boolean));
     const times = wait(turn.l);
@@ -98,9 +97,11 @@ function answer(record, arm, place, round, facts, players, own) {
   return cell;
 }
 
-function sameUser(turns) {
+// The turn whose sound and transcript stand for the user's side of every arm, null where the arms heard different things.
+function sharedUser(turns) {
+  const heard = turns.filter((t) => t.u);
   const key = (t) => JSON.stringify([t.u, t.h]);
-  return turns.every((t) => key(t) === key(turns[0]));
+  return heard.every((t) => key(t) === key(heard[0])) ? heard[0] || turns[0] : null;
 }
 
 function drawDialogue(record, facts, visible) {
@@ -115,17 +116,18 @@ function drawDialogue(record, facts, visible) {
   for (const line of record.opening) parts.push(el("p", { class: "aside" }, "The agent opens, as written: ", el("span", { class: "said", dir: "auto" }, line)));
   record.rounds.forEach(([text, phase, stated], round) => {
     const turns = arms.map(([arm]) => arm.turns[round]);
-    const same = sameUser(turns);
+    const shared = sharedUser(turns);
     const user = el("div", { class: "user" }, el("p", { class: "said", dir: "auto" }, text));
-    if (same) {
-      const player = sound.player(turns[0].u, "the user, round " + (round + 1), record.audio);
+    if (shared) {
+      const player = sound.player(shared.u, "the user, round " + (round + 1), record.audio);
       if (player) { user.append(player); for (const [, place] of arms) players[place].push(player.player); }
-      if (turns[0].h !== null && turns[0].h !== undefined && plainWords(turns[0].h) !== plainWords(text)) user.append(aside("As transcribed:", turns[0].h));
+      if (shared.h !== null && shared.h !== undefined && plainWords(shared.h) !== plainWords(text)) user.append(aside("As transcribed:", shared.h));
     }
+    const spokenTo = turns.some((t) => t.u);
     if (stated.length) user.append(el("ul", { class: "facts", "aria-label": "Stated here" }, stated.map((f) => el("li", {}, el("bdi", {}, f)))));
     parts.push(el("section", { class: "round", tabindex: "-1", "data-round": round + 1, "aria-label": "Round " + (round + 1) },
       el("header", {}, el("h4", {}, "Round " + (round + 1)), phase ? el("span", { class: "phase" }, phase) : null),
-      user, el("div", { class: "answers" }, arms.map(([arm, place]) => answer(record, arm, place, round, facts, players, !same)))));
+      user, el("div", { class: "answers" }, arms.map(([arm, place]) => answer(record, arm, place, round, facts, players, !shared, spokenTo)))));
   });
   for (const [, place] of arms) {
     if (!players[place].length) continue;

@@ -102,7 +102,8 @@ class PocketSphinxHearing:
                 note += f"; no pronunciation: {', '.join(self._unspeakable)}"
         elif self._engine.adapts:
             note += " (no material was given)"
-        return Heard(sphinx.decode(self._decoder, sphinx.prepare(sound)), note)
+        floor = sphinx.FLOOR if self._engine.ears == "people" else sphinx.FITTED_FLOOR
+        return Heard(sphinx.decode(self._decoder, sphinx.prepare(sound, floor)), note)
 
     def close(self) -> None:
         self._decoder = None
