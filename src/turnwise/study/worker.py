@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,6 +30,8 @@ from turnwise.study.study import Arm, Choice, UserVoice
 from turnwise.study.task import Ask, Hear, Rule, Speak, Task
 
 SILENCE_DBFS = -60.0  # peak level below which a clip holds no sound: half of what 11-bit telephony can carry
+
+T = TypeVar("T", Clip, Transcript, Answer, Ruling)
 
 Done = Payload | dict[str, Ruling | Fault] | Fault
 
@@ -90,11 +92,11 @@ class Worker:
         try:
             match task:
                 case Speak():
-                    return self._speak(task)
+                    return _recordable(self._speak(task), Clip)
                 case Hear():
-                    return self._hear(task)
+                    return _recordable(self._hear(task), Transcript)
                 case Ask():
-                    return self._ask(task)
+                    return _recordable(self._ask(task), Answer)
                 case Rule():
                     return self._rule(task)
         except Exception as error:
@@ -152,7 +154,12 @@ class Worker:
             corpus = self.kit.background if task.arm in self.kit.reading else ()
             around = Surroundings(self.clips, material, corpus=corpus)
             self._sessions[task.arm] = AGENTS.build(arm.agent, arm.options).open(around)
-        return Answer(self._sessions[task.arm].answer(task.view, seed=task.seed), task.view)
+        reply = self._sessions[task.arm].answer(task.view, seed=task.seed)
+        text = whole_text(reply.text)
+        if text != reply.text:
+            note = "half characters (unpaired surrogates) were replaced"
+            reply = msgspec.structs.replace(reply, text=text, notes=(*reply.notes, note))
+        return Answer(reply, task.view)
 
     def _rule(self, task: Rule) -> dict[str, Ruling | Fault]:
         rulings: dict[str, Ruling | Fault] = dict(task.known)
@@ -183,11 +190,25 @@ class Worker:
         missing = {c.name for c in judge.criteria} ^ verdicts.keys()
         if missing:
             return Fault("contract", f"{name} must decide on exactly its criteria; differing: {', '.join(sorted(missing))}")
-        return Ruling(verdicts)
+        return _recordable(Ruling(verdicts), Ruling)
 
 
 def _for_the_user(error: Exception) -> bool:
     return isinstance(error, TurnwiseError) and not isinstance(error, EngineError)
+
+
+def whole_text(text: str) -> str:
+    """Text that can be stored: halves of characters, which some tokenizers leave behind, become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _recordable(result: T, type_: type[T]) -> T | Fault:
+    """The result if the ledger could give it back as it is; plug-ins of others may return anything."""
+    try:
+        again = msgspec.json.decode(msgspec.json.encode(result), type=type_)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        return Fault("contract", without_secrets(f"the result cannot be recorded: {error}"))
+    return result if again == result else Fault("contract", "the result is not the same after it was recorded")
 
 
 def fault_of(error: Exception) -> Fault:
