@@ -94,7 +94,7 @@ def demo() -> tuple[Dialogue, ...]:
 def demo_part() -> Callable[[str], Path]:
     import turnwise.dialogues.dialogue as module
 
-    return lambda part: Path(module.__file__).parent / "demo" / f"part_{part}.jsonl"
+    return lambda part: Path(module.__file__).parent / "demo" / f"{part}.jsonl"
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def _read(path: Path, name: str) -> tuple[Dialogue, ...]:
 
 @pytest.fixture(scope="module")
 def held_out(demo_part: Callable[[str], Path]) -> Audit:
-    return audit(_read(demo_part("b"), "jsonl"), _read(demo_part("a"), "jsonl"), seed=1)
+    return audit(_read(demo_part("travel"), "jsonl"), _read(demo_part("leisure"), "jsonl"), seed=1)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -56,7 +56,7 @@ def test_the_confusion_accounts_for_every_plant(held_out: Audit) -> None:
 
 
 def test_clean_turns_are_counted_once(held_out: Audit, demo_part: Callable[[str], Path]) -> None:
-    written = sum(r.written is not None for d in _read(demo_part("b"), "jsonl") for r in d.rounds())
+    written = sum(r.written is not None for d in _read(demo_part("travel"), "jsonl") for r in d.rounds())
     for found in held_out.certificates:
         assert found.clean + found.abstained >= written or found.abstained == 0
         if found.failure != "memory":
@@ -76,7 +76,7 @@ _kept: list[Audit] = []
 
 def _noisy(demo_part: Callable[[str], Path]) -> Audit:
     if not _kept:
-        _kept.append(audit(_read(demo_part("b"), "jsonl"), _read(demo_part("a"), "jsonl"), seed=1, word_errors=0.15))
+        _kept.append(audit(_read(demo_part("travel"), "jsonl"), _read(demo_part("leisure"), "jsonl"), seed=1, word_errors=0.15))
     return _kept[0]
 
 
@@ -111,7 +111,7 @@ def test_nothing_to_audit_is_an_error() -> None:
 
 
 def test_command_prints_json(demo_part: Callable[[str], Path]) -> None:
-    arguments = [str(demo_part("b")), "--format", "jsonl", "--limit", "2", "--json", "--word-errors", "0.1", "--seed", "3"]
+    arguments = [str(demo_part("travel")), "--format", "jsonl", "--limit", "2", "--json", "--word-errors", "0.1", "--seed", "3"]
     result = CliRunner().invoke(audit_command, arguments)
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
@@ -128,7 +128,7 @@ def test_command_prints_tables_of_the_embedded_corpus() -> None:
 
 
 def test_command_wants_to_know_the_format(demo_part: Callable[[str], Path]) -> None:
-    result = CliRunner().invoke(audit_command, [str(demo_part("b"))])
+    result = CliRunner().invoke(audit_command, [str(demo_part("travel"))])
     assert isinstance(result.exception, InputError)
     assert "--format" in result.exception.hint
 

@@ -21,7 +21,7 @@ PARTS = ("topic_drift", "misunderstanding", "memory", "repetition")
 
 @pytest.fixture(scope="module")
 def held_out(demo_part: Callable[[str], Path]) -> Corpus:
-    return CORPORA.build("jsonl").read(demo_part("b")).dialogues[:12]  # type: ignore[no-any-return]
+    return CORPORA.build("jsonl").read(demo_part("travel")).dialogues[:12]  # type: ignore[no-any-return]
 
 
 def _means(held_out: Corpus, demo: Corpus, sitting: Open, folder: Path, past: int | None) -> dict[str, float]:

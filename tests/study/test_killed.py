@@ -41,7 +41,7 @@ class Slow:
     def identity(self): return {}
     def open(self, surroundings): return self
     def answer(self, view, *, seed):
-        time.sleep(0.01)
+        time.sleep(0.03)
         with open(self.diary, "a") as file: file.write(f"{view.dialogue} {view.round} {len(view.past)}\\n")
         return Reply(f"I heard {view.text} after {len(view.past)} turns, {seed % 1000}", timings=Timings(think=0.01))
     def close(self): pass
@@ -78,45 +78,43 @@ def test_thirty_kills_change_nothing(tmp_path: Path, monkeypatch: Any) -> None:
     carry_out(study, tmp_path / "undisturbed", workers=0)
     alone = time.monotonic() - started
     answers = len(diary.read_text().splitlines())
-    diary.unlink()
     (tmp_path / "study.json").write_bytes(msgspec.json.encode(study))
     (tmp_path / "run.py").write_text(RUN)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    out = tmp_path / "run"
     chance = random.Random(20261121)
+    kills = interrupted = 0
+    folders = [tmp_path / "run-0"]
     known: dict[str, tuple[int, str]] = {}
-    kills = 0
-    interrupted = 0
     while kills < KILLS:
         workers = kills % 3  # in one process, in one worker, in two
-        process = subprocess.Popen(
-            [sys.executable, tmp_path / "run.py", tmp_path / "study.json", out, str(workers)],
-            env=environment,
-            start_new_session=True,
-        )
-        # From the first import to somewhere in the work: a run alone takes `alone` seconds after about half a second of imports.
-        # Longer waits as the run goes on would finish it before the last kill, so most kills come early.
-        time.sleep(chance.uniform(0.2, 0.6 + alone / 6))
-        finished = process.poll() is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        now = rows(out)
-        assert {key: now[key] for key in known} == known  # nothing recorded was lost or touched
-        interrupted += bool(now) and not finished
-        known = now
-        kills += 1
-        if finished:  # done too early: start again from nothing
-            (out / "ledger.sqlite").unlink()
+        command = [sys.executable, tmp_path / "run.py", tmp_path / "study.json", folders[-1], str(workers)]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        time.sleep(chance.uniform(0.2, 0.8 + alone / 4))  # from the first import to somewhere in the work
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            kills += 1
+            now = rows(folders[-1])
+            assert {key: now[key] for key in known} == known  # nothing recorded was lost or touched
+            interrupted += bool(now)
+            known = now
+        else:  # it came to its end before the kill: the next kills are for a fresh run
+            assert process.returncode == 0
+            folders.append(tmp_path / f"run-{len(folders)}")
             known = {}
-    assert interrupted >= KILLS // 3  # most kills hit a run that had recorded something and had not ended
-    carry_out(study, out, workers=2)
-    undisturbed, killed = (load_results(tmp_path / name) for name in ("undisturbed", "run"))
-    assert tidy(killed).equals(tidy(undisturbed))
-    assert [c.rounds for c in killed.conversations] == [c.rounds for c in undisturbed.conversations]
-    assert verify(out).wrong == ()
-    # Repeated answers are only those in flight at a kill: at most one per worker process each time.
-    with sqlite3.connect(out / "ledger.sqlite") as db:
-        assert db.execute("SELECT COUNT(*), COUNT(DISTINCT key) FROM cell WHERE kind = 'reply'").fetchone() == (answers, answers)
+    assert interrupted >= KILLS // 2  # many kills hit a run that had recorded something
+    undisturbed = load_results(tmp_path / "undisturbed")
+    for out in folders:
+        carry_out(study, out, workers=2)
+        killed = load_results(out)
+        assert tidy(killed).equals(tidy(undisturbed))
+        assert [c.rounds for c in killed.conversations] == [c.rounds for c in undisturbed.conversations]
+        assert verify(out).wrong == ()
+        with sqlite3.connect(out / "ledger.sqlite") as db:
+            # Every answer is recorded once: what was in flight at a kill was asked again, what was recorded was not.
+            assert db.execute("SELECT COUNT(*), COUNT(DISTINCT key) FROM cell WHERE kind = 'reply'").fetchone() == (answers, answers)
+    # In all, asked again is at most what was in flight: one question per worker process and kill.
+    assert len(diary.read_text().splitlines()) <= answers * (1 + len(folders)) + 2 * KILLS
 
 
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -44,9 +44,10 @@ def audit_command(
     """Plant known failures in good dialogues and print what the judges make of them.
 
     \b
-    turnwise audit dialogues_002.json --format sgd
-    turnwise audit dialogues_002.json --format sgd --word-errors 0.15 --json
-    turnwise audit                                   # the embedded corpus
+    Examples:
+      turnwise audit dialogues_002.json --format sgd
+      turnwise audit dialogues_002.json --format sgd --word-errors 0.15 --json
+      turnwise audit                                   # the embedded corpus
     """
     from turnwise.judges.audit import audit
 

@@ -37,7 +37,7 @@ def corpus_group() -> None:
     """Look at a corpus, check it, convert it, draw from it.
 
     \b
-    turnwise corpus stats data.json --format msgd
+    Example: turnwise corpus stats data.json --format msgd
     """
 
 
@@ -49,7 +49,7 @@ def stats(file: Path | None, name: str | None, as_json: bool) -> None:
     """Dialogues, turns, rounds and intents in numbers.
 
     \b
-    turnwise corpus stats data.json --format msgd
+    Example: turnwise corpus stats data.json --format msgd
     turnwise corpus stats                            # the embedded corpus
     """
     _, reading = _open(file, name)

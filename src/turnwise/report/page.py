@@ -44,16 +44,16 @@ SCRIPTS = ("page.js", "store.js", "player.js", "dialogue.js", "browse.js")
 GLYPHS = "●■▲◆✚▼▶◀"  # of the shapes in figures, in the same order
 BLOCKS_HERE = Markup("<!--blocks-->")  # no data can forge it: the template escapes every "<"
 _SCRIPT = b'<script type="application/octet-stream" id="block-%d">%s</script>\n'
-KEY_WITHIN = 4096  # bytes from the page's start in which its key stands
 
 
 def build(
-    results: Results, out: Path, *, embed_audio: bool = False, figures: bool = True, summary: Summary | None = None
+    results: Results, out: Path | str, *, embed_audio: bool = False, figures: bool = True, summary: Summary | None = None
 ) -> Path:
     """Write the page, its tables and its figures into the folder `out`; returns the page's path.
 
     `summary` saves computing it again where the caller has it; `figures=False` leaves the figure files out, the page has its own.
     """
+    out = Path(out)
     key = report_key(results, embed_audio=embed_audio)
     table = tidy(results)
     if summary is None:
@@ -73,17 +73,6 @@ def build(
 
 # The name under which the package offers it, where "build" alone would not say what.
 build_report = build
-
-
-def is_current(out: Path, results: Results, *, embed_audio: bool) -> bool:
-    """Whether the folder holds the report of exactly these results."""
-    try:
-        with (out / "report.html").open("rb") as file:
-            head = file.read(KEY_WITHIN)
-    except OSError:
-        return False
-    beside = ("summary.json", "table.parquet", "table.csv", "report.md", "tables.tex")
-    return report_key(results, embed_audio=embed_audio).encode() in head and all((out / name).is_file() for name in beside)
 
 
 def report_key(results: Results, *, embed_audio: bool) -> str:

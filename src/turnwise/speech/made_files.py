@@ -1,7 +1,7 @@
 """Files that are made once on a machine and used by every process: language models, word lists.
 
-They lie in the user's cache (`XDG_CACHE_HOME`, else `~/.cache`) under `turnwise/speech`, named by the fingerprint of everything that
-shapes them, so that none is ever out of date; deleting them costs the time to make them again.
+They lie in the user's cache (`XDG_CACHE_HOME`, else `~/.cache`) under `turnwise/speech`, named by the fingerprint of everything
+that shapes them, so that none is ever out of date; deleting them costs the time to make them again.
 """
 
 from __future__ import annotations

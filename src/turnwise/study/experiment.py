@@ -43,7 +43,7 @@ class CarriedOut(msgspec.Struct, frozen=True):
 
 
 def carry_out(
-    study: Study, out: Path, *, folder: Path = Path(), workers: int | None = None, watcher: Watcher | None = None
+    study: Study, out: Path | str, *, folder: Path = Path(), workers: int | None = None, watcher: Watcher | None = None
 ) -> CarriedOut:
     """Do what is missing of a study in the run folder `out`.
 
@@ -64,7 +64,7 @@ def carry_out(
     return CarriedOut(plan.fingerprint, tally, complete=not tally.faults, already=False)
 
 
-def load_results(out: Path) -> Results:
+def load_results(out: Path | str) -> Results:
     """The results of a run folder, from its ledger alone."""
     place = RunFolder(out)
     with Ledger(place.ledger, write=False) as ledger:

@@ -24,8 +24,8 @@ from turnwise.study.plan import Plan, versions
 class RunFolder:
     """Paths of a run; nothing is created before it is needed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | str) -> None:
+        self.path = path = Path(place)
         self.ledger = path / "ledger.sqlite"
         self.clips = path / "clips"
         self.manifest = path / "manifest.json"

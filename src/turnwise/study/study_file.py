@@ -89,9 +89,9 @@ class _Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bar: dict[str, float] = {}
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path | str) -> Study:
     """The study in a file; its relative paths start at the file's folder."""
-    return read_study(_parse(path), str(path))
+    return read_study(_parse(Path(path)), str(path))
 
 
 def read_study(raw: Any, name: str) -> Study:

@@ -24,7 +24,7 @@ class Verified(msgspec.Struct, frozen=True):
     wrong: tuple[str, ...]
 
 
-def verify(out: Path) -> Verified:
+def verify(out: Path | str) -> Verified:
     """Check a whole run folder; nothing is changed."""
     place = RunFolder(out)
     store = ClipStore(place.clips)

@@ -129,7 +129,7 @@ def test_without_the_package_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 def test_identity_names_the_package() -> None:
-    assert set(espeak.synthesizer().identity()) == {"espeakng-loader"}
+    assert set(espeak.synthesizer().identity()) == {"espeakng-loader", "code"}
     assert SYNTHESIZERS.identity("espeak", {"rate": 150}) != SYNTHESIZERS.identity("espeak", {"rate": 160})
 
 

@@ -78,6 +78,18 @@ def test_the_same_sound_gives_the_same_text_whatever_was_heard_before(ears: Hear
     assert [heard(fresh, sound) for sound in sounds] == first
 
 
+@pytest.mark.parametrize("options", [{"fast": True}, {"words": 5000}])
+def test_faster_ways_to_listen_still_understand(sounds: list[Sound], options: dict[str, int]) -> None:
+    hearing = RECOGNIZERS.build("pocketsphinx", {"ears": "espeak", **options}).open(Material())
+    assert (word_errors(SENTENCES[0], heard(hearing, sounds[0])).rate or 0.0) < 0.25
+
+
+def test_words_outside_the_vocabulary_are_not_heard(ears: Hearing) -> None:
+    said = "the pelican ate a sandwich"
+    few = recognizer(ears="espeak", words=5000).open(Material())
+    assert "pelican" in heard(ears, say(said)) and "pelican" not in heard(few, say(said))
+
+
 def test_level_makes_no_difference(ears: Hearing, sounds: list[Sound]) -> None:
     soft = Sound(sounds[0].samples * np.float32(0.01), sounds[0].rate)
     assert heard(ears, soft) == heard(ears, sounds[0])
@@ -145,7 +157,7 @@ def test_words_that_cannot_be_pronounced_are_named() -> None:
 
 def test_without_material_the_general_model_is_used_and_said() -> None:
     found = recognizer(adapt="corpus").open(Material()).hear(Sound(np.zeros(1600, dtype=np.float32), 16000), dialogue="b", seed=0)
-    assert found.note == "general language model, 20000 words (no material was given)"
+    assert found.note == "general language model, 72544 words (no material was given)"
 
 
 def test_models_are_shared_through_the_cache(cache: Path) -> None:

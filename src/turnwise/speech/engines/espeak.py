@@ -1,14 +1,14 @@
 """eSpeak NG in-process: small, clearly robotic voices in many languages, nothing to download.
 
-The library and its data come from the wheel `espeakng-loader`; samples are 22.05 kHz. Speaking takes about 5 ms a sentence and
-less than 2 ms per second of sound on one core, and the same text in the same voice gives the same samples in every process:
+The library and its data come from the wheel `espeakng-loader`; samples are 22.05 kHz. Speaking takes about 10 ms a sentence, 2 ms
+per second of sound, on one core, and the same text in the same voice gives the same samples in every process:
 the library keeps hidden state from one sentence to the next and seeds its noise with the time of day, so it is loaded afresh for
 each sentence and given a fixed seed.
 
 Options: `voice` is a language and a variant joined by `+` (en-us+f2, en-us+klatt2, gmw/en for British English), `rate` is words
-per minute (80 to 450), `pitch` 0 to 100. The voices that the embedded recogniser understands best are, of the women, en-us+f2
-and en-us+f5, of the men, en-us+klatt2, en-us+klatt5 and en-us+edward (figures in the card of `pocketsphinx`). The seed is not
-used: there is no chance in this voice.
+per minute (80 to 450), `pitch` 0 to 100. The embedded recogniser is fitted to the woman en-us+f5 and the man en-us+edward, and
+also understands en-us+f2 and en-us+klatt5 (figures in the card of `pocketsphinx`). The seed is not used: there is no chance in
+this voice.
 
 It cannot show emotion and nobody would take it for a person; compare sound quality only within one voice. Text is read as plain
 text: no markup, no phoneme codes; control characters are dropped. Reloading the library relies on `dlclose`, which is proven on
@@ -32,8 +32,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from turnwise.foundation import plain_text as cleaning
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
+from turnwise.foundation.fingerprint import source_digest
 from turnwise.foundation.plain_text import plain_text
 from turnwise.speech.engine import Speaking
 
@@ -74,7 +76,7 @@ class Espeak(msgspec.Struct, frozen=True):
 
     def identity(self) -> Mapping[str, str]:
         try:
-            return {PACKAGE: version(PACKAGE)}
+            return {PACKAGE: version(PACKAGE), "code": source_digest(Path(cleaning.__file__ or ""))}
         except PackageNotFoundError:
             raise MissingDependency(PACKAGE, INSTALL) from None
 
@@ -104,13 +106,13 @@ class EspeakSpeaking:
             self._data.symlink_to(data, target_is_directory=True)
 
     def speak(self, text: str, *, seed: int) -> Sound:
-        plain = plain_text(text)
-        if not any(character.isalnum() for character in plain):
+        said = plain_text(text)
+        if not any(character.isalnum() for character in said):
             raise EngineError("empty-text", f"there is nothing to say in {text[:40]!r}")
         with _ALONE:
             library = ctypes.CDLL(self._library)
             try:
-                return self._speak(library, plain)
+                return self._speak(library, said)
             finally:
                 _unload(library)
 
