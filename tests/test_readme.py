@@ -40,7 +40,9 @@ def test_every_verb_of_the_readme_exists_and_every_verb_is_in_it() -> None:
     named = set(re.findall(r"turnwise ([a-z]+)", README))
     assert verbs <= named
     for verb in sorted(verbs):
-        page = subprocess.run([sys.executable, "-m", "turnwise", verb, "--help"], capture_output=True, text=True, check=True).stdout
+        page = subprocess.run(
+            [sys.executable, "-m", "turnwise", verb, "--help"], capture_output=True, text=True, check=True
+        ).stdout
         assert "Example" in page
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from small_study import small_study
 
 import turnwise
+from small_study import small_study
 from turnwise.judges.judge import JUDGES, Bench, Judge
 from turnwise.judges.verdict import Score
 from turnwise.speech.clip_store import ClipStore

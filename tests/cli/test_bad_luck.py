@@ -12,6 +12,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+
 from small_study import dialogues, write_corpus
 
 STUDY = """
@@ -172,9 +173,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of half a megabyte, where this machine lets us have one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True
-    ).returncode == 0
+    mounted = (
+        shutil.which("mount")
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True).returncode == 0
+    )
     if not mounted:
         pytest.skip("no small disk can be mounted here: that needs root and the right to mount")
     yield place

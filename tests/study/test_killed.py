@@ -112,7 +112,10 @@ def test_thirty_kills_change_nothing(tmp_path: Path, monkeypatch: Any) -> None:
         assert verify(out).wrong == ()
         with sqlite3.connect(out / "ledger.sqlite") as db:
             # Every answer is recorded once: what was in flight at a kill was asked again, what was recorded was not.
-            assert db.execute("SELECT COUNT(*), COUNT(DISTINCT key) FROM cell WHERE kind = 'reply'").fetchone() == (answers, answers)
+            assert db.execute("SELECT COUNT(*), COUNT(DISTINCT key) FROM cell WHERE kind = 'reply'").fetchone() == (
+                answers,
+                answers,
+            )
     # In all, asked again is at most what was in flight: one question per worker process and kill.
     assert len(diary.read_text().splitlines()) <= answers * (1 + len(folders)) + 2 * KILLS
 

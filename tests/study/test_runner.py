@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_study import small_study
 
+from small_study import small_study
 from turnwise.study.experiment import carry_out
 
 
@@ -32,7 +32,10 @@ class Counting:
 )
 @pytest.mark.parametrize("judges", [["repetition"], []])
 def test_turns_add_up_to_the_plan(tmp_path: Path, options: dict[str, Any], faults: int, judges: list[str]) -> None:
-    arms = {"one": {"agent": "echo", "options": {"voice": True, **options}}, "two": {"agent": "echo", "context": {"user": "written"}}}
+    arms = {
+        "one": {"agent": "echo", "options": {"voice": True, **options}},
+        "two": {"agent": "echo", "context": {"user": "written"}},
+    }
     counting = Counting()
     done = carry_out(small_study(tmp_path, arms=arms, judges=judges), tmp_path / "run", workers=0, watcher=counting)
     assert counting.done == counting.planned == 24

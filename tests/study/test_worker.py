@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_study import small_study
 
+from small_study import small_study
 from turnwise.agents.agent import View
 from turnwise.foundation.errors import MissingDependency
 from turnwise.judges.verdict import Abstention, Fault, Score

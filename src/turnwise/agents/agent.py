@@ -69,7 +69,9 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What an agent may use when it opens: the clips of the run, the text of the domain, and the written corpus if it declares `reads_corpus`."""
+    """What an agent may use when it opens. The text of the domain is given to those that declare `adapts`, the written corpus
+    to those that declare `reads_corpus`; the others find both empty.
+    """
 
     clips: ClipStore
     material: Material

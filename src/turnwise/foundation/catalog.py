@@ -46,10 +46,7 @@ class Catalog:
     def cards(self) -> dict[str, Card]:
         """Every plug-in by name, in alphabetical order; reads files, imports none of them."""
         found: dict[str, Card] = {}
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError(f"{self.package} is not a package")
-        for path in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
+        for path in sorted(self._folder().glob("*.py")):
             if path.stem == "__init__":
                 continue
             card = _card(path.stem, path, f"{self.package}.{path.stem}", self.kind)
@@ -69,13 +66,23 @@ class Catalog:
             card = _card(name, path, module, None)
             assert card is not None  # without a kind to look for every readable file has a card
             return card
-        cards = self.cards()
         plain = name.replace("-", "_")
+        path = self._folder() / f"{plain}.py"
+        own = _card(plain, path, f"{self.package}.{plain}", self.kind) if plain.isidentifier() and path.is_file() else None
+        if own is not None:
+            return own
+        cards = self.cards()
         if plain not in cards:
             close = difflib.get_close_matches(plain, cards, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(cards)}"
             raise InputError(f"no {self.kind} is called {name!r}", hint)
         return cards[plain]
+
+    def _folder(self) -> Path:
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(f"{self.package} is not a package")
+        return Path(spec.submodule_search_locations[0])
 
     def factory(self, name: str) -> Callable[..., Any]:
         """Import one plug-in and return its factory."""

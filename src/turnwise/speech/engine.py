@@ -66,7 +66,10 @@ class Hearing(Protocol):
 
 
 class Recognizer(Protocol):
-    """A recogniser that can be opened."""
+    """A recogniser that can be opened.
+
+    A further attribute `remark`, where it has one, is what a reader of its results must know; it goes into the report's notes.
+    """
 
     adapts: bool  # whether `material` changes what it hears
 

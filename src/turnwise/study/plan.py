@@ -107,6 +107,9 @@ def make_plan(study: Study, folder: Path) -> Plan:
             f"the transcriber {study.transcriber.name!r} uses a language model of the corpus, the dialogue being heard left out;"
             " its word error rate is in the table"
         )
+    remark = getattr(transcriber, "remark", "")
+    if remark:
+        notes.append(f"the transcriber {study.transcriber.name!r}: {remark}")
     return Plan(
         study=study,
         tool=turnwise.__version__,

@@ -133,9 +133,7 @@ class Worker:
 
     def _hear(self, task: Hear) -> Transcript:
         kit = self.kit
-        key = hearing_key(
-            kit.transcriber_identity, kit.transcriber_adapts, kit.material.digest, task.dialogue, task.clip.digest
-        )
+        key = hearing_key(kit.transcriber_identity, kit.transcriber_adapts, kit.material.digest, task.dialogue, task.clip.digest)
         sound = self.clips.load(task.clip)
         peak = float(np.abs(sound.samples).max()) if len(sound.samples) else 0.0
         if peak < 10 ** (SILENCE_DBFS / 20):

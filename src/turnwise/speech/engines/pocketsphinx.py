@@ -90,6 +90,12 @@ class PocketSphinx(msgspec.Struct, frozen=True):
     def adapts(self) -> bool:
         return self.adapt == "corpus"
 
+    @property
+    def remark(self) -> str:
+        if self.ears != "espeak":
+            return ""
+        return "its acoustic model was fitted to the voices en-us+f5 and en-us+edward of eSpeak; real speech it hears badly"
+
     def identity(self) -> Mapping[str, str]:
         fitted = {"ears": file_digest(_FITTED)} if self.ears == "espeak" else {}
         return {"pocketsphinx": _package(), "code": _code(), **fitted}
