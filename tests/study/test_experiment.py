@@ -263,3 +263,44 @@ def test_results_need_a_plan(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger.sqlite").close()
     with pytest.raises(StorageError, match="holds no plan"):
         load_results(tmp_path)
+
+
+SEEDED = '''"""Says which seed it was given."""
+from turnwise.agents.agent import Reply
+{remark}
+class Seeded:
+    speaks = False
+    def identity(self): return {{"version": "{version}"}}
+    def open(self, surroundings): return self
+    def answer(self, view, *, seed): return Reply(f"seed {{seed}}")
+    def close(self): pass
+def agent(mood="calm"): return Seeded()
+'''
+
+
+def test_seeds_come_from_the_study_and_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same study draws the same chances whatever the versions; arms of one agent share them; another study seed has others."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "seeded.py").write_text(SEEDED.format(remark="", version="1"))
+    arms = {
+        "all": {"agent": "seeded:agent", "context": {"user": "written"}},
+        "none": {"base": "all", "context": {"past": 0}},
+        "glad": {"base": "all", "options": {"mood": "glad"}},
+    }
+
+    def said(out: str, seed: int) -> dict[str, list[str]]:
+        carry_out(small_study(tmp_path, arms=arms, seed=seed), tmp_path / out, workers=0)
+        found: dict[str, list[str]] = {}
+        for conversation in load_results(tmp_path / out).conversations:
+            found.setdefault(conversation.arm, []).extend(a.reply.text for a in conversation.rounds if a.reply)
+        return found
+
+    first = said("one", 7)
+    assert first["all"] == first["none"]
+    assert not set(first["all"]) & set(first["glad"])
+    assert len(set(first["all"])) == 12  # every dialogue and round has its own
+    assert not set(first["all"]) & set(said("other", 8)["all"])
+    # Another version of the agent is another instrument: its cells are new, its chances are not.
+    (tmp_path / "seeded.py").write_text(SEEDED.format(remark="LIMIT = 2", version="2"))
+    assert said("one", 7) == first
+    assert cells(tmp_path / "one")["reply", "done"] == 2 * 36

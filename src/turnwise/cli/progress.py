@@ -41,7 +41,7 @@ class Bars:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._progress is not None:
             self._progress.stop()
-        elif kind is None:
+        elif kind is None and self._turns:
             self._line()
 
     def begin(self, conversations: int, turns: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from turnwise.dialogues import dialogue
 from turnwise.foundation.fingerprint import fingerprint, source_digest
 from turnwise.judges.judge import Judge
 
@@ -34,9 +35,10 @@ SHARED = (
 
 @lru_cache(maxsize=1)
 def shared_digest() -> str:
-    """Fingerprint of the code that the text judges share."""
+    """Fingerprint of the code that the text judges share, and of how a dialogue is cut into the rounds they learn from."""
     folder = Path(__file__).parent
-    return fingerprint(*(f"{name} {source_digest(folder / f'{name}.py')}" for name in SHARED))
+    files = {name: folder / f"{name}.py" for name in SHARED} | {"dialogue": Path(dialogue.__file__ or "")}
+    return fingerprint(*(f"{name} {source_digest(path)}" for name, path in files.items()))
 
 
 @dataclass(frozen=True)

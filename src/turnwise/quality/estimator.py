@@ -7,6 +7,8 @@ sound says why in `Estimate.withheld`: a number is never put in place of a ratin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Literal, Protocol
 
 import msgspec
@@ -15,6 +17,7 @@ import numpy as np
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import EngineError
+from turnwise.foundation.fingerprint import fingerprint, source_digest
 
 SHORTEST = 0.3  # seconds; less than a syllable or two, which no listener of the rating tests was ever given
 FAINTEST = 2.0**-10  # of full scale, about -60 dBFS: a peak below this is 32 steps of 16-bit PCM, no speech to be rated
@@ -71,10 +74,15 @@ class Estimator(Protocol):
         ...
 
     def identity(self) -> Mapping[str, str]:
-        """Versions of what shapes the numbers: packages, and digests of the files of weights."""
+        """Versions of what shapes the numbers: packages, code beside the plug-in's own file, digests of the files of weights."""
         ...
 
     def open(self) -> Rater: ...
+
+
+def code_of(*modules: ModuleType) -> str:
+    """Name of what these modules and this one do, for the identity of whatever is built on them."""
+    return fingerprint(*(source_digest(Path(file)) for file in (__file__, *(module.__file__ or "" for module in modules))))
 
 
 def objection(sound: Sound) -> str:

@@ -20,11 +20,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from turnwise.foundation import resampling
 from turnwise.foundation.audio import Samples, Sound
 from turnwise.foundation.errors import EngineError, MissingDependency
 from turnwise.foundation.fingerprint import file_digest, source_digest
-from turnwise.foundation.resampling import resample
-from turnwise.quality.estimator import FAINTEST
+from turnwise.quality.estimator import FAINTEST, code_of
 
 INSTALL = 'pip install "turnwise[embedded]"'
 
@@ -68,7 +68,13 @@ def identity() -> Mapping[str, str]:
         fbank = version("kaldi-native-fbank")
     except PackageNotFoundError:
         raise MissingDependency("kaldi-native-fbank", INSTALL) from None
-    return {"kaldi-native-fbank": fbank, "voice print": source_digest(Path(__file__)), "voice space": file_digest(_SPACE)}
+    return {
+        "kaldi-native-fbank": fbank,
+        "soxr": version("soxr"),
+        "voice print": source_digest(Path(__file__)),
+        "voice space": file_digest(_SPACE),
+        "code": code_of(resampling),
+    }
 
 
 @cache
@@ -159,7 +165,7 @@ def _autocorrelation(frames: NDArray[np.float32], lags: int) -> NDArray[np.float
 def _prepared(sound: Sound) -> Samples:
     if not np.isfinite(sound.samples).all():
         raise EngineError("broken-audio", "the sound has samples that are not finite numbers")
-    return resample(sound, RATE).samples
+    return resampling.resample(sound, RATE).samples
 
 
 def _cepstra(samples: Samples) -> NDArray[np.float64]:

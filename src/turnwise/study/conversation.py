@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from turnwise.agents.agent import Reply
 from turnwise.dialogues.dialogue import Dialogue, Round
-from turnwise.foundation.fingerprint import fingerprint, seed_of
+from turnwise.foundation.fingerprint import canonical, fingerprint, seed_of
 from turnwise.judges.judge import Exchange, Spoken
 from turnwise.judges.verdict import Fault, Outcome, Silence
 from turnwise.speech.clip import Clip
@@ -117,7 +117,8 @@ class _Walk:
             return None, None, None
         text = round.user.text
         perturb = self.plan.study.user.perturb if self.arm.perturb is None else self.arm.perturb
-        seed = seed_of(self.seed, "user", self.plan.voice, text)  # the same words are spoken the same way everywhere
+        user = self.plan.study.user
+        seed = seed_of(self.seed, "user", user.engine, canonical(user.options), text)  # the same words, spoken the same way
         perturb_seed = seed_of(self.seed, "perturb", self.dialogue.id, round.number) if perturb else 0
         declared = self.plan.perturbation_identity(perturb)
         cell = Cell("user-clip", (self.plan.voice, text_digest(text), seed, declared, perturb_seed))
@@ -141,8 +142,10 @@ class _Walk:
         now = Happened(half.round, half.clip, half.heard)
         view = show(self.dialogue, self.arm.instructions, self.arm.context, self.happened, now)
         known = self.plan.arms[self.arm.name]
-        # Arms of the same agent share their seeds, so that nothing but their condition tells them apart.
-        seed = seed_of(self.seed, "reply", known.identity, self.dialogue.id, half.round.number)
+        # Arms of the same agent share their seeds, so that nothing but their condition tells them apart. A seed holds what the
+        # study declares, never a version: the same study draws the same chances on every machine.
+        agent = (self.arm.agent, canonical(self.arm.options))
+        seed = seed_of(self.seed, "reply", *agent, self.dialogue.id, half.round.number)
         cell = Cell(
             "reply",
             (

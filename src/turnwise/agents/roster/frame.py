@@ -26,6 +26,7 @@ from turnwise.agents.frame_state import derive
 from turnwise.agents.phrasebook import Phrasebook, read_phrasebook
 from turnwise.foundation.errors import EngineError
 from turnwise.foundation.fingerprint import file_digest, source_digest
+from turnwise.speech import spoken_words
 
 _CODE = (
     *("acts", "catalogue", "cues", "domains", "frame_state", "leaning", "likeness"),
@@ -44,6 +45,7 @@ class Frame:
     def identity(self) -> Mapping[str, str]:
         here = Path(policy.__file__).parent
         depends = {name: source_digest(here / f"{name}.py") for name in _CODE}
+        depends["spoken_words"] = source_digest(Path(spoken_words.__file__ or ""))
         depends |= {name: file_digest(KNOWLEDGE / name) for name in _DATA}
         for name in ("domains.toml", "catalogue.toml"):
             if (self.folder / name).is_file():

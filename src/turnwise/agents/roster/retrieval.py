@@ -14,16 +14,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from turnwise.agents import cues, domains
 from turnwise.agents.agent import Reply, Surroundings, Timings, View
 from turnwise.agents.cues import plain
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
-from turnwise.foundation.fingerprint import seed_of
+from turnwise.foundation.fingerprint import fingerprint, seed_of, source_digest
+from turnwise.speech import spoken_words
 
 _WORDS = 0.6  # weight of words against letter groups, which forgive misheard words
 
@@ -41,9 +44,11 @@ class Retrieval:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            return {"scikit-learn": version("scikit-learn")}
+            package = version("scikit-learn")
         except PackageNotFoundError:
             raise MissingDependency("scikit-learn", "pip install scikit-learn") from None
+        code = (source_digest(Path(module.__file__ or "")) for module in (cues, domains, spoken_words))
+        return {"scikit-learn": package, "code": fingerprint(*code)}
 
     def open(self, surroundings: Surroundings) -> RetrievalSession:
         return RetrievalSession(self, _moments(surroundings.corpus))

@@ -70,7 +70,7 @@ class _Sitting:
             share = common / max(total, LITTLE)
             cosine = Likeness.cosine(vector, likeness.vector(earlier))
             around = scene.reply[max(0, start - NEARBY) : end + NEARBY]
-            new = sum(weight(w) for w in set(around) - FUNCTION_WORDS if _news(w, scene.user, earlier))
+            new = sum(weight(w) for w in dict.fromkeys(around) if w not in FUNCTION_WORDS and _news(w, scene.user, earlier))
             evidence = max(0.5 * (share + cosine), 0.8 * share, common / MUCH) - 1.5 * new / max(total, LITTLE)
             if evidence > best:
                 best, quoted = evidence, f"said before: {' '.join(scene.reply[start:end])!r} in {' '.join(earlier)!r}"

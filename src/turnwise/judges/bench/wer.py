@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from turnwise.dialogues.dialogue import Turn
+from turnwise.foundation.fingerprint import source_digest
 from turnwise.judges.judge import Bench, Criterion, Exchange, Judge, Spoken
 from turnwise.judges.verdict import Abstention, Score, Verdict
+from turnwise.speech import word_errors as counting
 from turnwise.speech.clip import Clip
-from turnwise.speech.word_errors import word_errors
 
 UNIT = "word error rate"
 
@@ -40,7 +42,7 @@ def _verdict(clip: Clip | None, said: str, heard: str | None) -> Verdict:
         return Abstention("no audio")
     if heard is None:
         return Abstention("no transcript")
-    counts = word_errors(said, heard)
+    counts = counting.word_errors(said, heard)
     if counts.rate is None:
         return Abstention("no words to compare with")
     wrong = f"{counts.substitutions} replaced, {counts.deletions} missed, {counts.insertions} added"
@@ -66,7 +68,11 @@ def judge() -> Judge:
         version=1,
         criteria=tuple(Criterion(name, UNIT, "lower", 0.0) for name in ("wer_user", "wer_agent")),
         open=_open,
-        depends=(("jiwer", version("jiwer")), ("whisper-normalizer", version("whisper-normalizer"))),
+        depends=(
+            ("jiwer", version("jiwer")),
+            ("whisper-normalizer", version("whisper-normalizer")),
+            ("code", source_digest(Path(counting.__file__ or ""))),
+        ),
         examples=(
             (
                 _example(("A table for two, please.", "a cable for two"), ("It's booked!", "it is booked"), _CLIP),

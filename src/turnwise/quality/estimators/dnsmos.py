@@ -33,11 +33,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from turnwise.foundation import resampling
 from turnwise.foundation.audio import Samples, Sound
 from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import file_digest
-from turnwise.foundation.resampling import resample
-from turnwise.quality.estimator import Estimate, Rater, Rating, Scale, objection, remarks
+from turnwise.quality.estimator import Estimate, Rater, Rating, Scale, code_of, objection, remarks
 
 INSTALL = 'pip install "turnwise[embedded]"'
 
@@ -86,6 +86,8 @@ class Dnsmos(msgspec.Struct, frozen=True):
             return {
                 "speechmos": version("speechmos"),
                 "onnxruntime": version("onnxruntime"),
+                "soxr": version("soxr"),
+                "code": code_of(resampling),
                 "P.808 model": file_digest(overall),
                 "P.835 model": file_digest(parts),
             }
@@ -143,7 +145,7 @@ def model_files() -> tuple[Path, Path]:
 
 def at_model_rate(sound: Sound) -> Samples:
     """The samples at 16 kHz, within full scale."""
-    return np.clip(resample(sound, RATE).samples, -1.0, 1.0)
+    return np.clip(resampling.resample(sound, RATE).samples, -1.0, 1.0)
 
 
 def windows(samples: Samples, which: str) -> list[Samples]:

@@ -15,8 +15,8 @@ from importlib.metadata import version
 import msgspec
 
 from turnwise.foundation.audio import Sound
-from turnwise.quality.estimator import Estimate, Rater, Rating, Scale, objection, remarks
-from turnwise.speech.level import loudness
+from turnwise.quality.estimator import Estimate, Rater, Rating, Scale, code_of, objection, remarks
+from turnwise.speech import level
 
 _SCALE = Scale("loudness", "LUFS", "neither")
 
@@ -33,7 +33,7 @@ class Loudness(msgspec.Struct, frozen=True):
         return (_SCALE,)
 
     def identity(self) -> Mapping[str, str]:
-        return {"pyloudnorm": version("pyloudnorm")}
+        return {"pyloudnorm": version("pyloudnorm"), "code": code_of(level)}
 
     def open(self) -> Rater:
         return LoudnessRater()
@@ -46,7 +46,7 @@ class LoudnessRater:
         withheld = objection(sound)
         if withheld:
             return Estimate(withheld=withheld)
-        measured = loudness(sound)
+        measured = level.loudness(sound)
         if measured is None:
             return Estimate(withheld=f"too short or too soft to gate: {sound.seconds:.2f} s of sound")
         return Estimate((Rating(_SCALE, measured),), remarks(sound))
