@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -36,7 +37,8 @@ print(time.perf_counter() - started, done.tally.made, int(done.already), resourc
 
 def again(root: Path) -> tuple[float, int, bool, float]:
     """Seconds of a fresh process, cells it made, whether the mark was used, peak MB."""
-    done = subprocess.run([sys.executable, "-c", AGAIN, str(root)], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # where the study's judge is
+    done = subprocess.run([sys.executable, "-c", AGAIN, str(root)], capture_output=True, text=True, check=True, env=environment)
     seconds, made, already, peak = done.stdout.split()
     return float(seconds), int(made), already == "1", int(peak) / 1024
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,8 @@ from turnwise.dialogues.corpus import CORPORA
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.errors import InputError
 from turnwise.judges.audit import Audit, audit
+from turnwise.judges.judge import Sitting
+from turnwise.judges.planting import Plant, Planter
 from turnwise.judges.severity import FAILURES
 
 # Least AUC on dialogues that were not used to set the thresholds, from the aims of the project.
@@ -103,6 +106,35 @@ def test_an_unannotated_corpus_has_no_certificate_for_memory(corpus: tuple[Dialo
     memory = audit(bare, bare, seed=1).certificates[FAILURES.index("memory")]
     assert (memory.auc.value, memory.clean, memory.planted) == (None, 0, 0)
     assert memory.abstained == 12 * 6 - 6 * 0 - sum(6 - len(d.rounds()) for d in bare)
+
+
+def test_plants_of_donors_are_replies_that_no_judge_has_learned(
+    corpus: tuple[Dialogue, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from turnwise.judges import audit as module
+
+    seen: dict[str, set[str]] = {"planted": set(), "learned": set()}
+    plants, sittings = module.Planter.plants, module._sittings
+
+    def planting(self: Planter, *given: Any) -> Iterator[Plant]:
+        for plant in plants(self, *given):
+            seen["planted"].add(plant.text)
+            yield plant
+
+    def opening(learned: tuple[Dialogue, ...]) -> dict[str, Sitting]:
+        seen["learned"].update(turn.text for d in learned for turn in d.turns)
+        return sittings(learned)
+
+    monkeypatch.setattr(module.Planter, "plants", planting)
+    monkeypatch.setattr(module, "_sittings", opening)
+    judged, donors = corpus[0:1] + corpus[40:41], corpus[3:9] + corpus[50:56]
+    audit(judged, corpus[10:30] + corpus[56:], 1, donors=donors)
+    foreign = {turn.text for d in donors for turn in d.turns} - seen["learned"]
+    assert foreign & seen["planted"]
+    own = {turn.text for d in judged for turn in d.turns}
+    assert not (seen["learned"] - own - {turn.text for d in donors for turn in d.turns}) & seen["planted"]
+    with pytest.raises(InputError, match="both a donor of plants and learned from"):
+        audit(judged, corpus, 1, donors=donors)
 
 
 def test_nothing_to_audit_is_an_error() -> None:

@@ -72,7 +72,6 @@ def test_a_corpus_without_asked_slots_teaches_by_its_answers(corpus: tuple[Dialo
 def test_a_corpus_without_annotation_asks_for_nothing() -> None:
     dialogue = Dialogue("x", (Turn("user", "Hello"), Turn("agent", "What can I do?")))
     assert Learned((dialogue,)).asking.asked(("what",), "") == {}
-    assert not Learned((dialogue,)).annotated
 
 
 def test_a_differing_value_where_agents_repeat_the_users(taught: Learned, talk: Talk) -> None:

@@ -106,7 +106,7 @@ def test_merging_weighs_by_seconds_and_keeps_a_single_print() -> None:
         (np.ones(500) * 0.1, "too short: 0.03 s"),
         (np.zeros(16000), "silent"),
         (np.full(16000, 0.0004), "silent"),
-        (np.concatenate((vowel(100, 1, seconds=0.2).samples, np.zeros(100))), "only 0.1"),
+        (np.concatenate((vowel(100, 1, seconds=0.2).samples, np.zeros(100))), "too little speech: 0.1"),
     ],
 )
 def test_what_has_no_print_says_why(samples: np.ndarray, said: str) -> None:
@@ -130,4 +130,4 @@ def test_the_space_is_a_whitening_and_the_print_survives_storage() -> None:
 
 
 def test_identity_covers_code_data_and_package() -> None:
-    assert set(prints.identity()) == {"kaldi-native-fbank", "voice print", "voice space"}
+    assert set(prints.identity()) == {"kaldi-native-fbank", "soxr", "voice print", "voice space", "code"}

@@ -31,10 +31,6 @@ class Leaning(msgspec.Struct, frozen=True):
     weights: tuple[tuple[str, float], ...]
     request: bool
 
-    @property
-    def strongest(self) -> float:
-        return max((w for _, w in self.weights), default=0.0)
-
 
 @lru_cache(maxsize=4096)
 def lean(text: str, domains: Domains) -> Leaning:

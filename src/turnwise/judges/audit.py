@@ -4,6 +4,9 @@ Every written reply of the dialogues is judged as it is (a clean turn) and, at u
 failure, in place of it a planted one. For each failure the area under the ROC curve of its judge (planted against clean
 turns), the share of plants it puts above mild, by level, and the share of clean turns it puts there (false alarms); every
 figure with a 95 % interval from a bootstrap over dialogues. The confusion says which judge cried loudest at which plant.
+
+A plant taken from the dialogues that the judges learn from is a reply they have seen at its own place, which an agent's words
+seldom are. `donors` keeps the two apart: plants come from them, and no judge learns from them.
 """
 
 from __future__ import annotations
@@ -70,11 +73,20 @@ class _Judged(msgspec.Struct, frozen=True):
     verdicts: dict[str, Verdict]
 
 
-def audit(dialogues: Sequence[Dialogue], background: Sequence[Dialogue], seed: int, word_errors: float = 0.0) -> Audit:
-    """Plant, judge and count; `background` is what the judges learn from and where plants are taken from."""
+def audit(
+    dialogues: Sequence[Dialogue],
+    background: Sequence[Dialogue],
+    seed: int,
+    word_errors: float = 0.0,
+    donors: Sequence[Dialogue] = (),
+) -> Audit:
+    """Plant, judge and count; `background` is what the judges learn from, and where plants are taken from without `donors`."""
     if not dialogues:
         raise InputError("there is no dialogue to audit with")
     corpus = tuple({d.id: d for d in (*background, *dialogues)}.values())
+    learned_too = sorted({d.id for d in corpus} & {d.id for d in donors})
+    if learned_too:
+        raise InputError(f"the dialogue {learned_too[0]!r} is both a donor of plants and learned from", "keep the two apart")
     hear = Mishearing((turn.text for d in corpus for turn in d.turns if turn.speaker == "agent"), word_errors).heard
     planter = Planter(corpus, seed)
     sittings = _sittings(corpus)
@@ -85,6 +97,8 @@ def audit(dialogues: Sequence[Dialogue], background: Sequence[Dialogue], seed: i
                 if each.written is not None and each.written.text.strip():
                     exchange = rendered(dialogue, each.number, each.written.text, hear, seed)
                     judged.append(_Judged(owner, "", "", _verdicts(sittings, exchange)))
+            if donors:
+                planter = Planter((*donors, dialogue), seed)
             for plant in planter.plants(dialogue, hear):
                 judged.append(_Judged(owner, plant.failure, plant.level, _verdicts(sittings, plant.exchange)))
     finally:

@@ -26,8 +26,8 @@ Row = NDArray[np.float32]
 def place_features(scene: Scene) -> list[str]:
     """What is known before the reply, as feature names."""
     made = [f"u:{g}" for g in grams(_plain(scene.user))]
-    made += [f"b:{w}" for w in set(_plain(scene.before))]
-    made += [f"fresh:{slot}" for slot in scene.fresh] * 2
+    made += [f"b:{w}" for w in _plain(scene.before)]
+    made += [f"fresh:{slot}" for slot in scene.fresh]
     made += [f"asked:{slot}" for slot in scene.asked]
     made += [f"known:{slot}" for slot in scene.stated]
     made.append(f"round:{min(scene.number, 8)}")

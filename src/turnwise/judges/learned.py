@@ -1,7 +1,8 @@
 """Everything the judges learn from the written corpus, learned once per process and shared.
 
-The order of the dialogues does not matter. Learning happens on first use of a part; each part can answer as if the judged
-dialogue had not been in the corpus.
+The order of the dialogues does not matter. Learning happens on first use of a part. Each part answers without the judged dialogue's
+own counts and examples; which words, values and slots are known at all, and how rare an n-gram is, it tells from the whole
+corpus.
 """
 
 from __future__ import annotations
@@ -29,11 +30,6 @@ class Learned:
     @cached_property
     def scenes(self) -> tuple[Scene, ...]:
         return tuple(scene for dialogue in self.dialogues for scene in scenes(dialogue))
-
-    @cached_property
-    def annotated(self) -> bool:
-        """Whether the corpus says what its users state."""
-        return any(turn.facts for d in self.dialogues for turn in d.turns)
 
     @cached_property
     def likeness(self) -> Likeness:

@@ -27,7 +27,6 @@ class Scene:
     stated: Mapping[str, tuple[Key, int]]  # slot -> value in force before this round, and the round of its statement
     fresh: Mapping[str, Key]  # slot -> value stated in the present turn
     asked: tuple[str, ...]  # slots the user asks to hear
-    asks: tuple[str, ...]  # slots the reply asks for, where it is annotated
 
     @property
     def before(self) -> Words:
@@ -50,7 +49,6 @@ def scene_of(exchange: Exchange) -> Scene:
         _stated([(r.number, r.user) for r in past]),
         _fresh(now.user),
         now.user.asks,
-        (),
     )
 
 
@@ -74,7 +72,6 @@ def scenes(dialogue: Dialogue) -> tuple[Scene, ...]:
                 _stated(list(enumerate(users, start=1))),
                 _fresh(turn.user),
                 turn.user.asks,
-                turn.written.asks,
             )
         )
     return tuple(made)

@@ -126,7 +126,7 @@ def voice_print(sound: Sound) -> VoicePrint:
     level = _frame_levels(samples, len(cepstra))
     loud = level > np.percentile(level, 95) - _LOUD
     if loud.sum() < _LEAST:
-        return VoicePrint(withheld=f"only {loud.sum() / 100:.2f} s of loud speech")
+        return VoicePrint(withheld=f"too little speech: {loud.sum() / 100:.2f} s of it loud")
     tracked = pitch_track(samples)[: len(loud)]
     voiced = tracked[loud[: len(tracked)] & (tracked > 0)]
     pitch = float(np.median(voiced)) if len(voiced) else None

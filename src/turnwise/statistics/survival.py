@@ -206,7 +206,9 @@ def _tests(
         both = (watched[a][0] > 0) & (watched[b][0] > 0)
         # Swapping the arms of one dialogue leaves the pooled hazard as it is, so it only flips the sign of this difference.
         surplus.append(np.where(both, parts_a - parts_b, 0.0))
-    paired = [number(p) for p in sign_flip(np.stack(surplus, axis=1), seed=seed, flips=flips)]
+    flipped = [number(p) for p in sign_flip(np.stack(surplus, axis=1), seed=seed, flips=flips)]
+    # Arms that lose the thread at the same rounds of the same dialogues differ by nothing, which no flip can change.
+    paired = [1.0 if p is None and chi_square is not None else p for p, (chi_square, _) in zip(flipped, unpaired, strict=True)]
     made = []
     for (a, b), (chi_square, p), p_paired, p_holm in zip(pairs, unpaired, paired, holm(paired), strict=True):
         low, high = bootstrap.interval((drawn[a] - drawn[b])[:, None], np.minimum(counts[a : a + 1], counts[b : b + 1]))

@@ -32,7 +32,7 @@ def _verdict(seconds: float | None, stage: str) -> Verdict:
     if seconds is None:
         return Abstention(f"no time was measured for {stage.replace('_', ' ')}")
     if not 0 <= seconds < float("inf"):
-        return Abstention(f"{seconds} is no duration")
+        return Abstention(f"no duration: {seconds}")
     return Score(seconds)
 
 
@@ -69,6 +69,6 @@ def judge() -> Judge:
                 },
             ),
             (_example(Timings()), dict(_NOTHING)),
-            (_example(Timings(speak=-1.0)), {**_NOTHING, "speak_seconds": Abstention("-1.0 is no duration")}),
+            (_example(Timings(speak=-1.0)), {**_NOTHING, "speak_seconds": Abstention("no duration: -1.0")}),
         ),
     )
