@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +64,14 @@ def raw_study(corpus: Path, **changes: Any) -> dict[str, Any]:
 
 def small_study(folder: Path, count: int = 3, rounds: int = 4, **changes: Any) -> Study:
     return read_study(raw_study(write_corpus(folder, dialogues(count, rounds)), **changes), "small")
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """A database for a look or a change behind the ledger's back; what was changed is kept and the file is closed."""
+    db = sqlite3.connect(database)
+    try:
+        yield db
+        db.commit()
+    finally:
+        db.close()

@@ -67,11 +67,16 @@ def identity_if_changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
         return digest_of
 
     fakes = {name: pretending(name) for name in real}
+    imported_whole: list[Catalog] = []
+    for shelf in (AGENTS, ESTIMATORS, RECOGNIZERS, SYNTHESIZERS):  # one plug-in imports another by name, and would miss the fakes
+        for each in shelf.cards():
+            shelf.factory(each)
 
     def identity(catalog: Catalog, name: str, path: Path | None) -> str:
-        for shelf in (catalog, AGENTS, ESTIMATORS, JUDGES, RECOGNIZERS, SYNTHESIZERS):  # before anything imports them half way
-            for each in shelf.cards():
-                shelf.factory(each)
+        if catalog not in imported_whole:
+            imported_whole.append(catalog)
+            for each in catalog.cards():
+                catalog.factory(each)
         houses = {"turnwise", catalog.package.partition(".")[0]}
         for module in [m for n, m in sys.modules.items() if n.partition(".")[0] in houses and m is not naming]:
             for own in real:
@@ -97,7 +102,7 @@ def _forget() -> None:
 
 
 def modules_behind(path: Path, package: str) -> dict[str, Path]:
-    """Every module of the package that this file imports, directly or through others, contracts left out."""
+    """Every module of the package that this file imports, directly or through others, carriers left out."""
     found: dict[str, Path] = {}
     waiting = [path]
     while waiting:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import ast
 import json
 import math
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ import polars
 import pytest
 
 import turnwise
-from small_study import small_study
+from small_study import opened, small_study
 from turnwise.foundation.audio import Sound
 from turnwise.judges.judge import JUDGES
 from turnwise.judges.verdict import Score
@@ -129,7 +128,7 @@ def test_5_every_criterion_has_unit_and_direction_and_every_score_a_version(tmp_
 def test_6_every_transcript_comes_from_the_one_transcriber(tmp_path: Path) -> None:
     carry_out(small_study(tmp_path), tmp_path / "run", workers=0)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as db:
+    with opened(tmp_path / "run" / "ledger.sqlite") as db:
         rows = db.execute("SELECT inputs FROM cell WHERE kind IN ('transcript', 'user-transcript')").fetchall()
     assert rows
     assert {json.loads(inputs)[0] for (inputs,) in rows} == {manifest["instruments"]["transcriber"]}

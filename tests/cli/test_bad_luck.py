@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from small_study import dialogues, write_corpus
+from small_study import dialogues, opened, write_corpus
 
 STUDY = """
 name = "small"
@@ -104,7 +103,7 @@ def test_a_folder_that_cannot_be_made(desk: Path) -> None:
 
 def test_a_ledger_of_a_newer_version(desk: Path) -> None:
     run(desk)
-    with sqlite3.connect(desk / "run" / "ledger.sqlite") as db:
+    with opened(desk / "run" / "ledger.sqlite") as db:
         db.execute("INSERT INTO migration VALUES ('_m9999')")
     for verb in (("run", "study.toml", "--out", "run"), ("report", "run"), ("verify", "run")):
         code, _, error = turnwise(desk, *verb)

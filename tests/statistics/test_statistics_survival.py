@@ -94,6 +94,16 @@ def test_paired_test_sees_what_the_unpaired_one_misses() -> None:
     assert (test.difference, test.low, test.high) == (pytest.approx(1.0), pytest.approx(1.0), pytest.approx(1.0))
 
 
+def test_arms_that_lose_the_same_threads_do_not_differ() -> None:
+    def judging(arm: str, d: int, r: int) -> Outcome:
+        return Score(20.0 if r == 2 + d % 3 else 90.0)
+
+    survival = summarise(judged_results(judging, ("a", "b"), [5] * 8), QUICK).survival
+    assert survival is not None
+    (test,) = survival.tests
+    assert (test.chi_square, test.p_paired, test.p_holm, test.difference) == (0.0, 1.0, 1.0, 0.0)
+
+
 def test_silence_loses_the_thread_fault_censors_abstention_watches_on() -> None:
     study = survived(
         [GOOD, Silence(), GOOD], [GOOD, Fault("timeout"), BAD], [Abstention("nothing yet"), GOOD, BAD], [Fault("parse"), BAD, BAD]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import Counter
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from small_study import dialogues, raw_study, small_study, write_corpus
+from small_study import dialogues, opened, raw_study, small_study, write_corpus
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.judges.verdict import Abstention, Fault, Score, Silence
 from turnwise.study.experiment import carry_out, load_results
@@ -33,7 +32,7 @@ def outcomes(results: Results) -> dict[tuple[str, str, int, str], Any]:
 
 
 def cells(out: Path) -> Counter[tuple[str, str]]:
-    with sqlite3.connect(out / "ledger.sqlite") as db:
+    with opened(out / "ledger.sqlite") as db:
         return Counter(db.execute("SELECT kind, outcome FROM cell").fetchall())
 
 
@@ -214,7 +213,7 @@ def test_verification_finds_damage(tmp_path: Path) -> None:
     wrong = verify(tmp_path / "run").wrong
     assert len(wrong) == 2
     assert any("missing" in line for line in wrong)
-    with sqlite3.connect(tmp_path / "run" / "ledger.sqlite") as db:
+    with opened(tmp_path / "run" / "ledger.sqlite") as db:
         db.execute("DELETE FROM cell WHERE seq = 5")
     assert any("cells are gone" in line for line in verify(tmp_path / "run").wrong)
 
@@ -279,7 +278,7 @@ def agent(mood="calm"): return Seeded()
 
 
 def test_seeds_come_from_the_study_and_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same study draws the same chances whatever the versions; arms of one agent share them; another study seed has others."""
+    """The same study draws the same chances whatever the versions; arms of one agent share them; another seed has others."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "seeded.py").write_text(SEEDED.format(remark="", version="1"))
     arms = {

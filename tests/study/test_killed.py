@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from small_study import small_study
+from small_study import opened, small_study
 from turnwise.statistics.table import tidy
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import Study
@@ -62,7 +62,7 @@ def rows(out: Path) -> dict[str, tuple[int, str]]:
     """Finished cells: key to number and payload."""
     if not (out / "ledger.sqlite").exists():
         return {}
-    with sqlite3.connect(out / "ledger.sqlite") as db:
+    with opened(out / "ledger.sqlite") as db:
         try:
             found = db.execute("SELECT key, seq, payload FROM cell WHERE outcome = 'done'").fetchall()
         except sqlite3.OperationalError:  # killed before the first table
@@ -110,7 +110,7 @@ def test_thirty_kills_change_nothing(tmp_path: Path, monkeypatch: Any) -> None:
         assert tidy(killed).equals(tidy(undisturbed))
         assert [c.rounds for c in killed.conversations] == [c.rounds for c in undisturbed.conversations]
         assert verify(out).wrong == ()
-        with sqlite3.connect(out / "ledger.sqlite") as db:
+        with opened(out / "ledger.sqlite") as db:
             # Every answer is recorded once: what was in flight at a kill was asked again, what was recorded was not.
             assert db.execute("SELECT COUNT(*), COUNT(DISTINCT key) FROM cell WHERE kind = 'reply'").fetchone() == (
                 answers,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
+from small_study import opened
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.verdict import Fault, Score
 from turnwise.speech.clip import Clip
@@ -66,7 +66,7 @@ def test_finished_needs_every_row_that_made_it_so(path: Path) -> None:
         assert not ledger.finished("b2:plan")
         ledger.finish("b2:plan")
         assert ledger.finished("b2:plan")
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         db.execute("DELETE FROM cell")
     with Ledger(path) as ledger:
         assert not ledger.finished("b2:plan")
@@ -81,7 +81,7 @@ def test_the_newest_plan_counts_and_the_same_plan_is_added_once(path: Path) -> N
         newest = ledger.plan()
         assert newest is not None
         assert newest[0] == "a"
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         assert db.execute("SELECT COUNT(*) FROM plan").fetchone() == (3,)
 
 
@@ -97,7 +97,7 @@ def test_verification_finds_a_changed_row(path: Path, statement: str, wrong: str
     with Ledger(path) as ledger:
         ledger.record([Made(CELL, HEARD)])
         assert list(ledger.verify()) == [(1, HEARD)]
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         db.execute(statement)
     with Ledger(path, write=False) as ledger:
         ((_, finding),) = ledger.verify()
@@ -107,7 +107,7 @@ def test_verification_finds_a_changed_row(path: Path, statement: str, wrong: str
 
 def test_a_ledger_of_a_newer_version_is_left_alone(path: Path) -> None:
     Ledger(path).close()
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         db.execute("INSERT INTO migration VALUES ('_m9999_from_the_future')")
     before = path.read_bytes()
     for write in (True, False):
@@ -117,7 +117,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 
 def test_another_database_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         db.execute("CREATE TABLE cat (name TEXT)")
     with pytest.raises(StorageError, match="not a ledger of turnwise"):
         Ledger(path)

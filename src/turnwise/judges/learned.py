@@ -1,8 +1,8 @@
 """Everything the judges learn from the written corpus, learned once per process and shared.
 
-The order of the dialogues does not matter. Learning happens on first use of a part. Each part answers without the judged dialogue's
-own counts and examples; which words, values and slots are known at all, and how rare an n-gram is, it tells from the whole
-corpus.
+The order of the dialogues does not matter. Learning happens on first use of a part. Each part answers without the judged
+dialogue's own counts and examples; which words, values and slots are known at all, and how rare an n-gram is, it tells from
+the whole corpus.
 """
 
 from __future__ import annotations

@@ -70,18 +70,22 @@ class Ledger:
 
     def __init__(self, path: Path, *, write: bool = True) -> None:
         self.path = path
+        if not write and not path.exists():
+            raise StorageError(f"{path} does not exist", "run the study first: turnwise run STUDY --out FOLDER")
         with self._clearly():
-            if write:
-                self._db = sqlite3.connect(path, isolation_level=None)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                # Durable against a killed process; a power cut may lose the last moments but not the file.
-                self._db.execute("PRAGMA synchronous = NORMAL")
-                self._migrate()
-            else:
-                if not path.exists():
-                    raise StorageError(f"{path} does not exist", "run the study first: turnwise run STUDY --out FOLDER")
-                self._db = _reader(path)
-                self._check_version()
+            self._db = sqlite3.connect(path, isolation_level=None) if write else _reader(path)
+        try:
+            with self._clearly():
+                if write:
+                    self._db.execute("PRAGMA journal_mode = WAL")
+                    # Durable against a killed process; a power cut may lose the last moments but not the file.
+                    self._db.execute("PRAGMA synchronous = NORMAL")
+                    self._migrate()
+                else:
+                    self._check_version()
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         self._db.close()
@@ -239,10 +243,11 @@ class Ledger:
 
 def _reader(path: Path) -> sqlite3.Connection:
     """Open for reading; on a read-only medium the file is read as it stands."""
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
+        db.close()
         db = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True, isolation_level=None)
     return db
 

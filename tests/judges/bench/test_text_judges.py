@@ -16,7 +16,7 @@ from turnwise.judges.instrument import SHARED, shared_digest
 from turnwise.judges.judge import JUDGES, Judge
 from turnwise.judges.mishearing import Mishearing
 from turnwise.judges.planting import rendered
-from turnwise.judges.severity import FAILURES
+from turnwise.judges.severity import FAILURES, MILD
 from turnwise.judges.verdict import Abstention, Score
 
 NAMES = (*FAILURES, "naturalness", "consistency")
@@ -62,6 +62,27 @@ def test_never_reads_later_turns(name: str, demo: tuple[Dialogue, ...], sitting:
             assert values == [None] * 3
         else:
             assert max(values) - min(values) < 5  # type: ignore[type-var, operator]
+
+
+def test_a_dialogue_in_the_background_is_judged_as_if_it_were_absent(demo: tuple[Dialogue, ...], sitting: Open) -> None:
+    """Its own turns teach nothing; what it adds to the known words moves single verdicts, in either direction."""
+    moved: list[float] = []
+    crossed = 0
+    whole = {name: sitting(name, demo) for name in FAILURES}
+    for dialogue in demo[::12]:
+        others = [d for d in demo if d.id != dialogue.id]
+        absent = {name: sitting(name, others) for name in FAILURES}
+        for each in dialogue.rounds():
+            for name in FAILURES:
+                if each.written is not None:
+                    exchange = rendered(dialogue, each.number, each.written.text, PERFECT, 1)
+                    with_it, without = whole[name].decide(exchange)[name], absent[name].decide(exchange)[name]
+                    assert type(with_it) is type(without)
+                    if isinstance(with_it, Score) and isinstance(without, Score):
+                        moved.append(without.value - with_it.value)
+                        crossed += (with_it.value > MILD) != (without.value > MILD)
+    assert abs(sum(moved) / len(moved)) < 0.5  # points of severity
+    assert crossed <= 0.02 * len(moved)
 
 
 @pytest.mark.parametrize("name", FAILURES)
