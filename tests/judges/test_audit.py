@@ -114,7 +114,7 @@ def test_plants_of_donors_are_replies_that_no_judge_has_learned(
     from turnwise.judges import audit as module
 
     seen: dict[str, set[str]] = {"planted": set(), "learned": set()}
-    plants, sittings = module.Planter.plants, module._sittings
+    plants, sittings = Planter.plants, module._sittings
 
     def planting(self: Planter, *given: Any) -> Iterator[Plant]:
         for plant in plants(self, *given):
@@ -125,7 +125,7 @@ def test_plants_of_donors_are_replies_that_no_judge_has_learned(
         seen["learned"].update(turn.text for d in learned for turn in d.turns)
         return sittings(learned)
 
-    monkeypatch.setattr(module.Planter, "plants", planting)
+    monkeypatch.setattr(Planter, "plants", planting)
     monkeypatch.setattr(module, "_sittings", opening)
     judged, donors = corpus[0:1] + corpus[40:41], corpus[3:9] + corpus[50:56]
     audit(judged, corpus[10:30] + corpus[56:], 1, donors=donors)
