@@ -86,3 +86,43 @@ def test_lists_are_the_same_in_every_process(kind: str) -> None:
     }
     assert len(texts) == 1
     assert len(texts.pop().splitlines()) > 1
+
+
+def test_the_modules_of_a_foreign_plug_in_belong_to_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any module that the plug-in imports from its own place renames it when it changes; one that it does not import does not."""
+    files = {
+        "theirs/__init__.py": "",
+        "theirs/judges/__init__.py": "",
+        "theirs/judges/kind.py": '"""Kind."""\nfrom .words import WORDS\nfrom theirs import scale\nimport neighbour\n'
+        "def judge(): return WORDS\n",
+        "theirs/judges/words.py": '"""Words."""\nfrom . import deeper\nWORDS = 1\n',
+        "theirs/judges/deeper.py": '"""Deeper."""\nDEEP = 1\n',
+        "theirs/scale.py": '"""Scale."""\nTOP = 100\n',
+        "theirs/unused.py": '"""Unused."""\nX = 1\n',
+        "neighbour.py": '"""A module beside the package."""\nY = 1\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    catalog = Catalog("judge", "theirs.judges", "turnwise.nothing")
+    before = catalog.identity("theirs.judges.kind:judge")
+    assert catalog.identity("theirs.judges.kind:judge") == before
+    for name in ("theirs/judges/words.py", "theirs/judges/deeper.py", "theirs/scale.py", "neighbour.py"):
+        (tmp_path / name).write_text(files[name] + "MORE = 2\n")
+        assert catalog.identity("theirs.judges.kind:judge") != before, name
+        (tmp_path / name).write_text(files[name])
+    (tmp_path / "theirs/unused.py").write_text("X = 2\n")
+    assert catalog.identity("theirs.judges.kind:judge") == before
+
+
+def test_installed_neighbours_do_not_belong_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "site-packages"
+    place.mkdir()
+    (place / "lone.py").write_text('"""Lone."""\nimport neighbour_installed\ndef judge(): return 1\n')
+    (place / "neighbour_installed.py").write_text("Y = 1\n")
+    monkeypatch.syspath_prepend(place)
+    catalog = Catalog("judge", "turnwise.judges.bench", "turnwise.nothing")
+    before = catalog.identity("lone:judge")
+    (place / "neighbour_installed.py").write_text("Y = 2\n")
+    assert catalog.identity("lone:judge") == before

@@ -96,3 +96,11 @@ def test_parts_that_do_not_sum_to_the_total_are_found() -> None:
         Accounting(whole, {"a": part}, {"c": whole}, {}, {}, {})
     with pytest.raises(StorageError, match="no cause"):
         Accounting(Count(1, 0, 0, 1, 0), {"a": Count(1, 0, 0, 1, 0)}, {"c": Count(1, 0, 0, 1, 0)}, {}, {}, {})
+
+
+def test_a_drawn_dialogue_that_no_arm_played_is_noticed() -> None:
+    results = made_results(("a", "b"), 3, 4)
+    drawn = tuple(conversation.dialogue.id for conversation in results.conversations if conversation.arm == "a")
+    assert planned_cells(msgspec.structs.replace(results, drawn=drawn)) == planned_cells(results)
+    with pytest.raises(StorageError, match="1 dialogues are not recorded, the first is 'forgotten'"):
+        planned_cells(msgspec.structs.replace(results, drawn=(*drawn, "forgotten")))

@@ -104,13 +104,18 @@ class Catalog:
         return factory(**dict(options or {}))
 
     def identity(self, name: str, options: Mapping[str, Any] | None = None) -> str:
-        """Fingerprint of the plug-in: its code, its options, and what it says it depends on."""
+        """Fingerprint of the plug-in: its code, its options, and what it says it depends on.
+
+        Our own plug-ins say in `identity()` which modules shape their results, and a test holds that none is left out. For those
+        of others every module of their own that they import counts, and what their `identity()` adds: package versions, weights.
+        """
         built = self.build(name, options)
-        depends = built.identity() if hasattr(built, "identity") else {}
+        depends = dict(built.identity()) if hasattr(built, "identity") else {}
+        card = self.card(name)
+        if not card.module.startswith("turnwise."):
+            depends = {"its modules": _modules_digest(card), "depends": canonical(depends)}
         stem = name if ":" in name else name.replace("-", "_")
-        return fingerprint(
-            self.kind, stem, source_digest(self.card(name).path), canonical(dict(options or {})), canonical(dict(depends))
-        )
+        return fingerprint(self.kind, stem, source_digest(card.path), canonical(dict(options or {})), canonical(depends))
 
 
 def check_options(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> None:
@@ -126,6 +131,42 @@ def check_options(factory: Callable[..., Any], options: Mapping[str, Any], what:
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in options:
             raise InputError(f"{what} needs the option {key!r}")
+
+
+def _modules_digest(card: Card) -> str:
+    """Name of every module that a plug-in imports from the place it comes from, whoever imports it there."""
+    depth = card.module.count(".") + (card.path.name == "__init__.py")
+    root = card.path.resolve().parents[depth] if depth < len(card.path.resolve().parents) else card.path.resolve().parent
+    installed = root.name in ("site-packages", "dist-packages")
+    found: dict[Path, str] = {}
+    waiting = [(card.module, card.path.resolve())]
+    while waiting:
+        module, path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = source_digest(path)
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        for name in _imports(ast.parse(path.read_text(encoding="utf-8")), package):
+            top = name.partition(".")[0]
+            # Among installed packages only the plug-in's own counts; the versions of others are for its `identity()` to name.
+            if top == "turnwise" or (installed and top != card.module.partition(".")[0]):
+                continue
+            stem = root.joinpath(*name.split("."))
+            waiting += [(name, place) for place in (stem.with_suffix(".py"), stem / "__init__.py") if place.is_file()]
+    return fingerprint(*sorted(found.values()))
+
+
+def _imports(tree: ast.Module, package: str) -> set[str]:
+    """Every module a file may import, as absolute names."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)} if base else {a.name for a in node.names}
+    return {name for name in names if name}
 
 
 def _module_path(module: str) -> Path:

@@ -79,6 +79,8 @@ def planned_cells(results: Results) -> dict[str, int]:
             raise StorageError(f"{place}: the arms were given different dialogues under one id")
         if [answered.number for answered in conversation.rounds] != list(range(1, expected + 1)):
             raise StorageError(f"{place}: {expected} rounds were planned, {len(conversation.rounds)} are recorded")
+    for planned in results.drawn:
+        rounds.setdefault(planned, 0)  # an arm that lacks it is found out below
     for arm, found in seen.items():
         if lost := sorted(rounds.keys() - found):
             raise StorageError(f"arm {arm!r}: {len(lost)} dialogues are not recorded, the first is {lost[0]!r}")

@@ -17,6 +17,8 @@ from turnwise.judges.judge import Spoken
 from turnwise.judges.verdict import Fault, Verdict
 from turnwise.speech.clip import Clip
 
+SILENCE_DBFS = -60.0  # peak level below which a clip holds no sound: half of what 11-bit telephony can carry
+
 Kind = Literal["user-clip", "user-transcript", "reply", "transcript", "verdict"]
 
 

@@ -15,7 +15,18 @@ from turnwise.foundation.fingerprint import canonical, fingerprint, seed_of
 from turnwise.judges.judge import Exchange, Spoken
 from turnwise.judges.verdict import Fault, Outcome, Silence
 from turnwise.speech.clip import Clip
-from turnwise.study.cell import Answer, Cell, Payload, Ruling, Transcript, opening_digest, spoken_digest, text_digest, view_digest
+from turnwise.study.cell import (
+    SILENCE_DBFS,
+    Answer,
+    Cell,
+    Payload,
+    Ruling,
+    Transcript,
+    opening_digest,
+    spoken_digest,
+    text_digest,
+    view_digest,
+)
 from turnwise.study.plan import Plan
 from turnwise.study.results import Answered, Conversation
 from turnwise.study.study import Arm
@@ -133,7 +144,7 @@ class _Walk:
 
     async def _transcribe(self, kind: Any, clip: Clip) -> Transcript | Fault:
         material = self.plan.material.digest if self.plan.transcriber_adapts else ""
-        cell = Cell(kind, (self.plan.transcriber, material, clip.digest, self.dialogue.id if material else ""))
+        cell = Cell(kind, (self.plan.transcriber, material, clip.digest, self.dialogue.id if material else "", SILENCE_DBFS))
         heard = await self.ports.make(cell, Hear(clip, self.dialogue.id))
         assert isinstance(heard, Transcript | Fault)
         return heard

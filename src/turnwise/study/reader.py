@@ -39,6 +39,7 @@ def read_results(ledger: Ledger, clips: Path) -> Results:
         instruments=tuple(Instrument(c, judge.name, judge.identity) for judge in plan.judges for c in judge.criteria),
         conversations=tuple(conversations),
         clips=clips,
+        drawn=tuple(dialogue.id for dialogue in plan.dialogues),
     )
 
 

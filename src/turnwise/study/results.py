@@ -60,3 +60,4 @@ class Results(msgspec.Struct, frozen=True):
     instruments: tuple[Instrument, ...]  # in the order of the study's judges
     conversations: tuple[Conversation, ...]
     clips: Path  # folder of the clip store
+    drawn: tuple[str, ...] = ()  # ids of the dialogues the plan plays; empty where there is no plan behind the results

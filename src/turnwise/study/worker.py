@@ -24,12 +24,10 @@ from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Heard, Hearing, Material, Speaking, hearing_key
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.cell import Answer, Payload, Ruling, Transcript
+from turnwise.study.cell import SILENCE_DBFS, Answer, Payload, Ruling, Transcript
 from turnwise.study.plan import JudgePlan, Plan
 from turnwise.study.study import Arm, Choice, UserVoice
 from turnwise.study.task import Ask, Hear, Rule, Speak, Task
-
-SILENCE_DBFS = -60.0  # peak level below which a clip holds no sound: half of what 11-bit telephony can carry
 
 T = TypeVar("T", Clip, Transcript, Answer, Ruling)
 
