@@ -21,6 +21,7 @@ from turnwise.foundation.errors import MissingDependency
 from turnwise.judges.judge import JUDGES
 from turnwise.quality.estimator import ESTIMATORS
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
+from turnwise.speech.perturbation import PERTURBATIONS
 
 # Records, storage and naming: they carry values between the parts of a result and decide none of it.
 CARRIERS = {
@@ -38,7 +39,8 @@ CARRIERS = {
     "turnwise.speech.clip_store",
     "turnwise.speech.engine",
 }
-PLUGINS = [(catalog, name) for catalog in (AGENTS, ESTIMATORS, JUDGES) for name in catalog.cards()]
+SHELVES = (AGENTS, ESTIMATORS, JUDGES, PERTURBATIONS, RECOGNIZERS, SYNTHESIZERS)
+PLUGINS = [(catalog, name) for catalog in SHELVES for name in catalog.cards()]
 DATA = [
     *((AGENTS, "frame", path) for path in sorted(KNOWLEDGE.glob("*.toml"))),
     *((AGENTS, "cascade", path) for path in sorted(KNOWLEDGE.glob("*.toml"))),
@@ -166,6 +168,8 @@ def test_a_forgotten_module_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
+    # Plug-ins of others are named by every module they import; this one is to be named as our own are, by what it tells.
+    monkeypatch.setattr("turnwise.foundation.catalog._modules_digest", lambda card: "")
     shelf = Catalog("judge", "forgetful.bench", "forgetful.judges")
     assert uncovered(shelf, "loose", identity_if_changed) == ["forgetful.deeper", "forgetful.forgotten"]
     own = shelf.card("loose").path
@@ -179,6 +183,12 @@ def test_versions_of_packages_are_part_of_it() -> None:
         (ESTIMATORS, "loudness"): {"pyloudnorm"},
         (AGENTS, "retrieval"): {"scikit-learn"},
         (JUDGES, "voice_consistency"): {"kaldi-native-fbank", "soxr"},
+        (PERTURBATIONS, "noise"): {"numpy"},
+        (PERTURBATIONS, "packet_loss"): {"numpy"},
+        (PERTURBATIONS, "telephone"): {"soxr"},
+        (RECOGNIZERS, "pocketsphinx"): {"pocketsphinx", "soxr", "numpy"},
+        (SYNTHESIZERS, "espeak"): {"espeakng-loader"},
+        (SYNTHESIZERS, "flite"): {"flite"},
     }
     for (catalog, name), packages in named.items():
         try:

@@ -151,6 +151,26 @@ def test_command_prints_json(demo_part: Callable[[str], Path]) -> None:
     assert [c["failure"] for c in found["certificates"]] == list(FAILURES)
 
 
+def test_command_takes_plants_from_donors(demo_part: Callable[[str], Path], tmp_path: Path) -> None:
+    lines = demo_part("travel").read_text(encoding="utf-8").splitlines(keepends=True)
+    judged, others = tmp_path / "judged.jsonl", [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for path, part in zip((judged, *others), (lines[::3], lines[1::3], lines[2::3]), strict=True):
+        path.write_text("".join(part), encoding="utf-8")
+    donating = [word for path in others for word in ("--donors", str(path))]
+    arguments = [str(judged), "--format", "jsonl", "--background", str(demo_part("leisure")), *donating]
+    result = CliRunner().invoke(audit_command, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    donors = tuple(d for path in others for d in _read(path, "jsonl"))
+    found = audit(_read(judged, "jsonl"), _read(demo_part("leisure"), "jsonl"), seed=1, donors=donors)
+    assert json.loads(result.output) == json.loads(msgspec.json.encode(found))
+    assert (found.dialogues, found.background, found.donors) == (8, 32, 16)
+    assert found != audit(_read(judged, "jsonl"), _read(demo_part("leisure"), "jsonl"), seed=1)
+    result = CliRunner().invoke(audit_command, [*arguments, "--limit", "2"])
+    assert "2 dialogues judged, 32 learned from, plants from 16 others" in result.output
+    result = CliRunner().invoke(audit_command, [*arguments, "--donors", str(demo_part("leisure"))])
+    assert isinstance(result.exception, InputError) and "both a donor of plants and learned from" in str(result.exception)
+
+
 def test_command_prints_tables_of_the_embedded_corpus() -> None:
     result = CliRunner().invoke(audit_command, ["--limit", "2"], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
@@ -177,3 +197,24 @@ def test_the_published_figures_are_the_ones_the_command_gives(held_out: Audit) -
         auc, planted = row.split("|")[2].split()[0], row.split("|")[4].split("/")[0]
         assert found.auc.value == pytest.approx(float(auc), abs=0.02)
         assert found.planted == int(planted)
+
+
+def test_the_published_figures_of_unseen_plants_are_the_ones_the_command_gives(sgd_folder: Path, tmp_path: Path) -> None:
+    from turnwise.cli.corpus import corpus_group
+
+    every = tmp_path / "every.jsonl"
+    convert = ["convert", str(sgd_folder / "dialogues_002.json"), "--format", "sgd", "--to", "jsonl", "--out", str(every)]
+    assert CliRunner().invoke(corpus_group, convert).exit_code == 0
+    lines = every.read_text(encoding="utf-8").splitlines(keepends=True)
+    for start, name in enumerate(("judged", "learned", "donors")):
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines[start::3]), encoding="utf-8")
+    judged, learned, donors = (str(tmp_path / f"{name}.jsonl") for name in ("judged", "learned", "donors"))
+    seen = [judged, "--format", "jsonl", "--background", learned, "--seed", "1", "--json"]
+    text = (Path(__file__).resolve().parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
+    section = text.split("### Plants whose words")[1].split("###")[0]
+    for column, arguments in ((2, seen), (3, [*seen, "--donors", donors])):
+        result = CliRunner().invoke(audit_command, arguments)
+        assert result.exit_code == 0, result.output
+        for found in json.loads(result.output)["certificates"][2:]:
+            row = next(line for line in section.splitlines() if line.startswith(f"| {found['failure']} |"))
+            assert found["auc"]["value"] == pytest.approx(float(row.split("|")[column].split()[0]), abs=0.005)

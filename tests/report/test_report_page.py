@@ -95,7 +95,7 @@ def test_the_summary_is_strict_json_with_what_was_promised(ordinary: Path) -> No
 
     summary = json.loads((ordinary / "summary.json").read_bytes(), parse_constant=refuse)
     assert summary["plan"] == "b2:plan"
-    assert summary["tool"] == "0.1.0"
+    assert summary["tool"] == "0.1.0" and "turnwise" not in summary
     reading = summary["arms"]["frame"]["consistency"]
     assert {"mean", "ci", "n", "missing", "by_round"} <= reading.keys()
     assert {"a", "b", "judge", "difference", "ci", "p", "p_holm", "n"} <= summary["contrasts"][0].keys()

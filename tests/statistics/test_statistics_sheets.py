@@ -1,4 +1,4 @@
-"""Tables for people: layout of the paper, and nothing in a cell is ever markup."""
+"""Tables for people: nothing in a cell is ever markup."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ import re
 
 import pytest
 
-from made_results import judged_results, made_results
-from turnwise.judges.verdict import Score
-from turnwise.statistics.paper_tables import (
-    accounting_sheet,
-    contrasts_sheet,
-    decimals,
-    failures_sheet,
-    means_sheet,
-    rounds_sheet,
-)
 from turnwise.statistics.sheet import Cell, Sheet, latex_escaped, row
-from turnwise.statistics.summary import Options, summarise
 from turnwise.statistics.wording import between, listed, percent, plain, signed
 
 HOSTILE = r"50% of {x}_y & \input{/etc/passwd} #1 ~^ <script>|</script> `*[a](b)*` $x$ !"
-SUMMARY = summarise(made_results(dialogues=8, fault_share=0.05, mute=("text-only",)), Options(draws=300, flips=500))
 
 
 def test_latex_escapes_everything_that_is_special() -> None:
@@ -50,49 +38,6 @@ def test_the_three_forms_hold_the_same_cells() -> None:
     assert sheet.latex().count(r"\\") == 3
     with pytest.raises(ValueError, match="2 columns"):
         Sheet("t", ("a", "b"), (row("x"),))
-
-
-def test_means_show_interval_n_and_what_is_missing() -> None:
-    sheet = means_sheet(SUMMARY)
-    frame = dict(zip(sheet.columns, (c.text for c in sheet.rows[0]), strict=True))
-    estimate = SUMMARY.arm("frame").criteria["consistency"].estimate
-    assert frame["consistency"] == (
-        f"{estimate.mean:.1f} [{estimate.low:.1f}, {estimate.high:.1f}] n={estimate.n}, {estimate.absent} missing"
-    )
-    assert re.fullmatch(r"no score, \d+ missing", sheet.rows[3][1].text)
-    assert means_sheet(SUMMARY, ["memory"]).columns == ("arm", "memory")
-
-
-def test_rounds_in_the_layout_of_the_paper() -> None:
-    sheet = rounds_sheet(SUMMARY, "consistency")
-    assert sheet.columns == ("arm", *(f"R{r}" for r in range(1, SUMMARY.last_round + 1)), "slope")
-    assert [r[0].text for r in sheet.rows[:2]] == ["frame", "n of frame"]
-    drops = SUMMARY.arm("frame-last-turn").criteria["consistency"].curve.drops
-    assert drops
-    assert tuple(k for k, cell in enumerate(sheet.rows[2]) if cell.bold) == drops
-    constant = rounds_sheet(SUMMARY, "consistency", constant=True)
-    assert "dialogues that reach the last round" in constant.note
-    assert len({c.text for c in constant.rows[3][1:-1]}) <= 3  # n is constant but for faults
-    assert sheet.rows[6][1].text == "no score"
-    assert sheet.rows[6][-1].text == "undefined"
-
-
-def test_other_sheets_have_a_row_per_arm_or_pair() -> None:
-    assert len(failures_sheet(SUMMARY).rows) == 4
-    assert len(contrasts_sheet(SUMMARY, "consistency").rows) == 6
-    accounting = accounting_sheet(SUMMARY)
-    planned = [int(r[1].text) for r in accounting.rows]
-    assert planned[-1] == sum(planned[:-1])
-    assert all(int(r[1].text) == sum(int(c.text) for c in r[2:]) for r in accounting.rows)
-
-
-def test_no_interval_is_shown_as_none() -> None:
-    summary = summarise(judged_results(lambda arm, d, r: Score(50.0)), Options(draws=300, flips=500))
-    assert means_sheet(summary).rows[0][1].text == "50.0 [–] n=4"
-
-
-def test_decimals_follow_the_scale() -> None:
-    assert [decimals(SUMMARY, c) for c in ("consistency", "overall", "user_wer")] == [1, 2, 2]
 
 
 def test_wording() -> None:

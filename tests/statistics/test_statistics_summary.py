@@ -110,7 +110,8 @@ def test_the_seed_is_the_studys_unless_given() -> None:
 
 def test_lone_surrogates_of_a_model_do_not_break_the_file() -> None:
     results = msgspec.structs.replace(made_results(arms=("frame",), dialogues=2), notes=("\ud800",))
-    assert "\\ud800" in summary_bytes(summarise(results, QUICK)).decode("utf-8")
+    made = summary_bytes(summarise(results, QUICK)).decode("utf-8")
+    assert "\\ud800" in made and "\ud800" in json.loads(made)["notes"]
 
 
 def test_nothing_to_summarise_is_said() -> None:

@@ -27,6 +27,12 @@ WIDTH_OF_A_FILE = 170  # columns of the tables when the output is not a terminal
     help="More dialogues of the same format to learn from, not to judge.",
 )
 @click.option(
+    "--donors",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Dialogues of the same format that plants are taken from; neither learned from nor judged.",
+)
+@click.option(
     "--word-errors", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Word error rate of the hearing."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the plants, the mishearings and the resamples.")
@@ -36,6 +42,7 @@ def audit_command(
     file: Path | None,
     name: str | None,
     background: tuple[Path, ...],
+    donors: tuple[Path, ...],
     word_errors: float,
     seed: int,
     limit: int | None,
@@ -47,13 +54,15 @@ def audit_command(
     Examples:
       turnwise audit dialogues_002.json --format sgd
       turnwise audit dialogues_002.json --format sgd --word-errors 0.15 --json
+      turnwise audit judged.jsonl --format jsonl --background learned.jsonl --donors others.jsonl
       turnwise audit                                   # the embedded corpus
     """
     from turnwise.judges.audit import audit
 
     dialogues = _read(file, name)
     learned = [*dialogues, *(dialogue for path in background for dialogue in _read(path, name))]
-    found = audit(dialogues[:limit], learned, seed, word_errors)
+    givers = [dialogue for path in donors for dialogue in _read(path, name)]
+    found = audit(dialogues[:limit], learned, seed, word_errors, givers)
     if as_json:
         import msgspec
 
@@ -81,6 +90,7 @@ def _print(found: Audit) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     console.print(
         f"{found.dialogues} dialogues judged, {found.background} learned from, "
+        f"{f'plants from {found.donors} others, ' if found.donors else ''}"
         f"word errors {found.word_errors:g}, seed {found.seed}"
     )
     table = Table(title="planted failures against clean turns (95 % intervals over dialogues)")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
-from turnwise.dialogues.exchanges import exchanges
+from turnwise.dialogues.pairs import pairs
 from turnwise.foundation.errors import InputError
 
 
@@ -72,7 +72,7 @@ def corpus_statistics(dialogues: Sequence[Dialogue]) -> CorpusStatistics:
             for intent, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         ),
         reaching=tuple(sum(length >= number for length in rounds) for number in range(1, max(rounds) + 1)),
-        unanswered=sum(len(exchanges(dialogue).unanswered) for dialogue in dialogues),
+        unanswered=sum(len(pairs(dialogue).unanswered) for dialogue in dialogues),
         facts=sum(len(turn.facts) for turn in every_turn),
         asked=sum(len(turn.asks) for turn in every_turn),
     )

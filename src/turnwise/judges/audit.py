@@ -59,6 +59,7 @@ class Audit(msgspec.Struct, frozen=True):
 
     dialogues: int
     background: int
+    donors: int  # dialogues that plants were taken from; 0: from the background
     seed: int
     word_errors: float
     certificates: tuple[Certificate, ...]
@@ -107,7 +108,7 @@ def audit(
     resamples = resampled(len(dialogues), seed_of(seed, "audit"), RESAMPLES)
     certificates = tuple(_certificate(failure, judged, resamples) for failure in FAILURES)
     confusion, unseen = _confusion(judged)
-    return Audit(len(dialogues), len(corpus), seed, word_errors, certificates, confusion, unseen)
+    return Audit(len(dialogues), len(corpus), len(donors), seed, word_errors, certificates, confusion, unseen)
 
 
 def _sittings(corpus: tuple[Dialogue, ...]) -> dict[str, Sitting]:

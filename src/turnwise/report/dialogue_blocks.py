@@ -29,10 +29,10 @@ from urllib.parse import quote
 import msgspec
 
 from turnwise.foundation.errors import InputError
+from turnwise.judges.severity import MILD
 from turnwise.judges.verdict import Abstention, Fault, Outcome, Score
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
-from turnwise.statistics.profile import MILD
 from turnwise.statistics.summary import Summary
 from turnwise.statistics.survival import Survival
 from turnwise.study.results import Answered, Conversation, Results

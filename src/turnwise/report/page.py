@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -30,7 +29,7 @@ from turnwise.report.numbers import chance, direction, interval, spoken, value
 from turnwise.report.tables import latex_tables, markdown_report
 from turnwise.report.theme import css, for_file
 from turnwise.statistics.summary import Summary, summarise
-from turnwise.statistics.summary_json import summary_json
+from turnwise.statistics.summary_json import summary_bytes
 from turnwise.statistics.table import tidy
 from turnwise.statistics.wording import between, plain, signed
 from turnwise.study.results import Results
@@ -87,13 +86,11 @@ def report_key(results: Results, *, embed_audio: bool) -> str:
 
 @lru_cache(maxsize=1)
 def program() -> str:
-    """Name of the report's own files."""
-    here = files("turnwise.report")
-    names = sorted(p.name for p in here.iterdir() if p.name.endswith(".py"))
-    parts = [here.joinpath(name).read_bytes() for name in names]
-    parts += [p.read_bytes() for p in sorted(here.joinpath("charts").iterdir(), key=lambda p: p.name) if p.name.endswith(".py")]
-    parts += [p.read_bytes() for p in sorted(here.joinpath("assets").iterdir(), key=lambda p: p.name) if p.is_file()]
-    return digest(b"\0".join(parts))
+    """Name of the files that make the report: its own, and those that make its numbers."""
+    here, numbers = files("turnwise.report"), files("turnwise.statistics")
+    folders = (here, here.joinpath("charts"), here.joinpath("assets"), numbers)
+    found = [p for folder in folders for p in sorted(folder.iterdir(), key=lambda p: p.name) if p.is_file()]
+    return digest(b"\0".join(p.read_bytes() for p in found))
 
 
 def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, key: str) -> bytes:
@@ -175,15 +172,9 @@ def write_tables(table: polars.DataFrame, summary: Summary, out: Path) -> None:
     """The tidy table, the summary, and both as a paper wants them."""
     write_file(out / "table.parquet", _bytes(lambda file: table.write_parquet(file)))
     write_file(out / "table.csv", _bytes(lambda file: table.write_csv(file)))
-    write_file(out / "summary.json", summary_file(summary))
+    write_file(out / "summary.json", summary_bytes(summary))
     write_file(out / "report.md", markdown_report(summary).encode())
     write_file(out / "tables.tex", latex_tables(summary).encode())
-
-
-def summary_file(summary: Summary) -> bytes:
-    """The summary as strict JSON, with the version of the program that computed it."""
-    made = {**summary_json(summary), "plan": summary.plan, "tool": summary.tool}
-    return (json.dumps(made, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
 def write_figures(drawn: Figures, folder: Path) -> None:

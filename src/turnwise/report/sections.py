@@ -7,6 +7,7 @@ from typing import Any
 from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.secrets import without_secrets
 from turnwise.judges.judge import Criterion
+from turnwise.judges.severity import MILD
 from turnwise.report.charts.correlation import matrix_rows
 from turnwise.report.figures import Figures
 from turnwise.report.numbers import decimals, interval, value
@@ -15,7 +16,6 @@ from turnwise.statistics.accounting import Count
 from turnwise.statistics.correlation import POOLED
 from turnwise.statistics.estimate import Estimate
 from turnwise.statistics.findings import Finding, findings
-from turnwise.statistics.profile import MILD
 from turnwise.statistics.summary import Summary
 from turnwise.statistics.wording import listed, signed
 from turnwise.study.results import Results

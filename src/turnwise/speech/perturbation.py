@@ -5,6 +5,7 @@ A perturbation is seeded by the caller: the same sound, seed and options give th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from turnwise.foundation.audio import Sound
@@ -20,6 +21,10 @@ class Perturbation(Protocol):
 
     def describe(self) -> str:
         """In words, as recorded with the clip: "noise snr=10 kind=white"."""
+        ...
+
+    def identity(self) -> Mapping[str, str]:
+        """Versions of what shapes the sound beside its own file and options: packages, other modules."""
         ...
 
 

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from turnwise.judges.severity import MILD
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.estimate import Estimate, share
 from turnwise.statistics.grid import Floats, Grid
 from turnwise.statistics.table import FAULT, SILENT
 
-MILD = 33.0  # severity up to which a failure is mild
 NONE = "none"
 
 

@@ -28,7 +28,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "study": summary.study,
         "plan": summary.plan,
         "created": summary.created,
-        "turnwise": summary.tool,
+        "tool": summary.tool,  # version of the program that ran the study
         "corpus": {"digest": summary.corpus_digest, "size": summary.corpus_size},
         "dialogues": summary.dialogues,
         "rounds": summary.rounds,

@@ -195,10 +195,18 @@ def test_adapts_only_when_asked_to() -> None:
 
 
 def test_identity_covers_package_code_and_ears() -> None:
-    assert set(recognizer().identity()) == {"pocketsphinx", "code"}
-    assert set(recognizer(ears="espeak").identity()) == {"pocketsphinx", "code", "ears"}
+    everybody = {"pocketsphinx", "soxr", "numpy", "code"}
+    assert set(recognizer().identity()) == everybody
+    assert set(recognizer(ears="espeak").identity()) == everybody | {"ears"}
     names = {RECOGNIZERS.identity("pocketsphinx", {"ears": ears}) for ears in engine.EARS}
     assert len(names) == 2
+
+
+def test_files_made_for_it_are_named_by_its_own_code_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = engine._code()
+    real = engine.source_digest
+    monkeypatch.setattr(engine, "source_digest", lambda path: "changed" if path == Path(engine.__file__) else real(path))
+    assert engine._code() != before
 
 
 def test_closing_twice_is_harmless_and_hearing_after_it_is_not() -> None:

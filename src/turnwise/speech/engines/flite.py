@@ -20,9 +20,12 @@ from pathlib import Path
 
 import msgspec
 
+from turnwise.foundation import audio_files
+from turnwise.foundation import plain_text as cleaning
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
+from turnwise.foundation.fingerprint import fingerprint, source_digest
 from turnwise.foundation.plain_text import plain_text
 from turnwise.speech.engine import Speaking
 
@@ -45,7 +48,8 @@ class Flite(msgspec.Struct, frozen=True):
         shown = subprocess.run([_program(), "--version"], capture_output=True, timeout=_PATIENCE, check=False)
         lines = (shown.stdout + shown.stderr).decode("utf-8", "replace").split("\n")
         named = [line.strip() for line in lines if "version" in line.lower()]
-        return {"flite": named[0] if named else "unknown"}
+        code = (source_digest(Path(module.__file__ or "")) for module in (audio_files, cleaning))
+        return {"flite": named[0] if named else "unknown", "code": fingerprint(*code)}
 
     def open(self) -> Speaking:
         return _FliteSpeaking(_program(), self.voice)

@@ -44,12 +44,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+import turnwise.speech.acoustic_adaptation as adaptation
+import turnwise.speech.made_files as made_files
 import turnwise.speech.sphinx as sphinx
 import turnwise.speech.spoken_words as spoken
 import turnwise.speech.trigram as trigram
+from turnwise.foundation import resampling
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import file_digest, fingerprint, seed_of, source_digest
+from turnwise.speech import level
 from turnwise.speech.acoustic_adaptation import gaussians_bytes, read_gaussians
 from turnwise.speech.engine import Heard, Hearing, Material
 from turnwise.speech.made_files import made_file
@@ -98,7 +102,8 @@ class PocketSphinx(msgspec.Struct, frozen=True):
 
     def identity(self) -> Mapping[str, str]:
         fitted = {"ears": file_digest(_FITTED)} if self.ears == "espeak" else {}
-        return {"pocketsphinx": _package(), "code": _code(), **fitted}
+        # The noise under every sound is drawn by numpy, whose numbers for a seed may differ between versions.
+        return {"pocketsphinx": _package(), "soxr": version("soxr"), "numpy": version("numpy"), "code": _code(), **fitted}
 
     def open(self, material: Material) -> Hearing:
         return PocketSphinxHearing(self, material)
@@ -193,8 +198,9 @@ def _unspeakable(material: Material) -> list[str]:
 
 
 def _code() -> str:
-    """Name of all that shapes what is heard beside this file: package and code."""
-    files = [Path(module.__file__ or "") for module in (sphinx, spoken, trigram)]
+    """Name of all that shapes what is heard, and the files made for it: the package and the code, this file's too."""
+    modules = (sphinx, spoken, trigram, adaptation, level, resampling, made_files)
+    files = [Path(__file__), *(Path(module.__file__ or "") for module in modules)]
     return fingerprint(_package(), *(source_digest(file) for file in files))
 
 

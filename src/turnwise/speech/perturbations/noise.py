@@ -14,6 +14,9 @@ Licence: none needed, the noise is generated.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.speech.level import active_power
+from turnwise.foundation.fingerprint import source_digest
+from turnwise.speech import level
 
 KINDS = ("white", "babble")
 _CEILING = 0.999  # largest sample after mixing
@@ -46,7 +50,7 @@ class Noise(msgspec.Struct, frozen=True):
     kind: str
 
     def apply(self, sound: Sound, seed: int) -> Sound:
-        speech = active_power(sound)
+        speech = level.active_power(sound)
         if speech == 0.0:
             raise EngineError("silent-audio", "noise at an SNR needs a sound that is not silent")
         noise = self._noise(len(sound.samples), sound.rate, seed)
@@ -60,6 +64,10 @@ class Noise(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         return f"noise snr={self.snr:g} kind={self.kind}"
+
+    def identity(self) -> Mapping[str, str]:
+        # The same seed may draw other numbers in another version of numpy.
+        return {"numpy": version("numpy"), "code": source_digest(Path(level.__file__ or ""))}
 
     def _noise(self, length: int, rate: int, seed: int) -> NDArray[np.float64]:
         draw = np.random.default_rng(seed)

@@ -10,6 +10,9 @@ In a sound of a few seconds the share lost varies much from one seed to the next
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.metadata import version
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +60,9 @@ class PacketLoss(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         return f"packet_loss loss={self.loss:g} burst={self.burst:g} fill={self.fill}"
+
+    def identity(self) -> Mapping[str, str]:
+        return {"numpy": version("numpy")}  # the same seed may draw other numbers in another version
 
     def lost(self, frames: int, seed: int) -> NDArray[np.bool_]:
         """Which frames are lost; the line starts in the state that the long run makes likely."""

@@ -9,11 +9,17 @@ Options: none. Needs `soxr` (a core dependency). Licence: none needed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from turnwise.foundation import resampling
 from turnwise.foundation.audio import Sound
+from turnwise.foundation.fingerprint import source_digest
 from turnwise.foundation.resampling import resample
 
 LINE_RATE = 8000  # samples per second
@@ -43,6 +49,9 @@ class Telephone(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         return "telephone 300-3400 Hz mu-law"
+
+    def identity(self) -> Mapping[str, str]:
+        return {"soxr": version("soxr"), "code": source_digest(Path(resampling.__file__ or ""))}
 
 
 def encode_mu_law(samples: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """What was said and answered in a dialogue that is already written.
 
-A study plays every user turn, so its rounds are the user turns. A written dialogue is judged as it stands: an exchange is a user
-turn directly followed by an agent turn. A user turn that nobody answers makes no exchange, and is reported; it stays in the
+A study plays every user turn, so its rounds are the user turns. A written dialogue is judged as it stands: a pair is a user
+turn directly followed by an agent turn. A user turn that nobody answers makes no pair, and is reported; it stays in the
 history of those after it.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 from turnwise.dialogues.dialogue import Dialogue, Turn
 
 
-class Exchange(msgspec.Struct, frozen=True):
+class Pair(msgspec.Struct, frozen=True):
     """One user turn and its answer, with all that was said before."""
 
     number: int  # from 1, answered turns only
@@ -22,18 +22,18 @@ class Exchange(msgspec.Struct, frozen=True):
     agent: Turn
 
 
-class Exchanges(msgspec.Struct, frozen=True):
-    """A dialogue cut into its exchanges; every position of the dialogue is in an exchange or in one of the two lists."""
+class Pairs(msgspec.Struct, frozen=True):
+    """A dialogue cut into its pairs; every position of the dialogue is in a pair or in one of the two lists."""
 
-    answered: tuple[Exchange, ...]
+    answered: tuple[Pair, ...]
     unanswered: tuple[int, ...]  # positions of user turns without a reply
     unprompted: tuple[int, ...]  # positions of agent turns that do not follow a user turn
 
 
-def exchanges(dialogue: Dialogue) -> Exchanges:
-    """The exchanges in order."""
+def pairs(dialogue: Dialogue) -> Pairs:
+    """The pairs in order."""
     turns = dialogue.turns
-    answered: list[Exchange] = []
+    answered: list[Pair] = []
     unanswered: list[int] = []
     unprompted: list[int] = []
     for position, turn in enumerate(turns):
@@ -41,7 +41,7 @@ def exchanges(dialogue: Dialogue) -> Exchanges:
             if position == 0 or turns[position - 1].speaker == "agent":
                 unprompted.append(position)
         elif position + 1 < len(turns) and turns[position + 1].speaker == "agent":
-            answered.append(Exchange(len(answered) + 1, position, turns[:position], turn, turns[position + 1]))
+            answered.append(Pair(len(answered) + 1, position, turns[:position], turn, turns[position + 1]))
         else:
             unanswered.append(position)
-    return Exchanges(tuple(answered), tuple(unanswered), tuple(unprompted))
+    return Pairs(tuple(answered), tuple(unanswered), tuple(unprompted))

@@ -4,11 +4,11 @@ from hypothesis import given
 
 from dialogues.made_up import any_dialogue, dialogue
 from turnwise.dialogues.dialogue import Dialogue
-from turnwise.dialogues.exchanges import exchanges
+from turnwise.dialogues.pairs import pairs
 
 
 def test_unanswered_turns_stay_in_the_history_and_are_said() -> None:
-    found = exchanges(dialogue("d", "uauuaa"))
+    found = pairs(dialogue("d", "uauuaa"))
     assert [(each.number, each.position, each.user.text, each.agent.text) for each in found.answered] == [
         (1, 0, "u0", "a0"),
         (2, 3, "u2", "a1"),
@@ -20,15 +20,15 @@ def test_unanswered_turns_stay_in_the_history_and_are_said() -> None:
 
 
 def test_agent_first_and_nothing_at_all() -> None:
-    assert exchanges(dialogue("d", "auau")).unprompted == (0,)
-    assert exchanges(dialogue("d", "auau")).unanswered == (3,)
-    empty = exchanges(dialogue("d", ""))
+    assert pairs(dialogue("d", "auau")).unprompted == (0,)
+    assert pairs(dialogue("d", "auau")).unanswered == (3,)
+    empty = pairs(dialogue("d", ""))
     assert (empty.answered, empty.unanswered, empty.unprompted) == ((), (), ())
 
 
 @given(any_dialogue)
 def test_every_position_is_accounted_for_once(made: Dialogue) -> None:
-    found = exchanges(made)
+    found = pairs(made)
     places = [*found.unanswered, *found.unprompted]
     for each in found.answered:
         places += [each.position, each.position + 1]
