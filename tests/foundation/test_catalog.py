@@ -24,6 +24,8 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     (folder / "broken.py").write_text('"""Explodes when imported."""\nraise RuntimeError\ndef judge():\n    return 1\n')
     (folder / "lexicon.py").write_text('"""No plug-in: it has no factory."""\n')
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shelf"]:
+        monkeypatch.delitem(sys.modules, name)  # of another test's folder
     return Catalog("judge", "shelf", "turnwise.nothing")
 
 
@@ -126,3 +128,23 @@ def test_installed_neighbours_do_not_belong_to_it(tmp_path: Path, monkeypatch: p
     before = catalog.identity("lone:judge")
     (place / "neighbour_installed.py").write_text("Y = 2\n")
     assert catalog.identity("lone:judge") == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def judge(: pass", "line 1: not Python"),
+        ('"""x"""\nimport nothing_of_this_name\ndef judge(): pass', "No module named 'nothing_of_this_name'"),
+        ('"""x"""\nNAME = undefined\ndef judge(): pass', "NameError: name 'undefined' is not defined"),
+        ('"""x"""\nraise RuntimeError("no licence")\ndef judge(): pass', "RuntimeError: no licence"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_imported_is_a_sentence(
+    shelf: Catalog, tmp_path: Path, text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / "worse.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "shelf.worse", raising=False)
+    with pytest.raises(InputError, match=said):
+        shelf.build("shelf.worse:judge")
+    with pytest.raises(InputError, match=said):
+        shelf.build("worse")

@@ -23,6 +23,20 @@ from typing import Any
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import canonical, fingerprint, source_digest
 
+# What a module of others may raise while it is imported.
+_BROKEN_IMPORT = (
+    ImportError,
+    SyntaxError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -89,8 +103,10 @@ class Catalog:
         card = self.card(name)
         try:
             module: ModuleType = importlib.import_module(card.module)
-        except ImportError as error:
-            raise InputError(f"the {self.kind} {name!r} cannot be imported: {error}") from error
+        except _BROKEN_IMPORT as error:
+            what = error if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+            hint = "TURNWISE_DEBUG=1 shows where"
+            raise InputError(f"the {self.kind} {name!r} cannot be imported: {what}", hint) from error
         attribute = name.partition(":")[2] or self.kind
         made = getattr(module, attribute, None)
         if made is None:
@@ -180,7 +196,12 @@ def _module_path(module: str) -> Path:
 
 
 def _card(name: str, path: Path, module: str, kind: str | None) -> Card | None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{path}, line {error.lineno}: not Python: {error.msg}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
     if kind is not None and not any(isinstance(n, ast.FunctionDef) and n.name == kind for n in tree.body):
         return None
     text = (ast.get_docstring(tree) or "").strip()
