@@ -42,7 +42,7 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
     page, kept = out / "report.html", out / ".shown.json"
     key = fingerprint("shown", done.plan, program(), embed_audio)
     shown = _recall(kept)
-    if not (done.already and shown is not None and shown.key == key and page.exists()):
+    if not (done.already and shown is not None and shown.key == key and _complete(out)):
         shown = _show(study, out, key, done.tally.faults, embed_audio=embed_audio)
         if done.complete:
             write_file(kept, msgspec.json.encode(shown))
@@ -68,6 +68,13 @@ def _show(study: Study, out: Path, key: str, faults: int, *, embed_audio: bool) 
     if faults:
         lines.append(f"{faults} cells are at fault; run the same command again to retry them")
     return Shown(key, "\n".join(lines), FAULTS if faults else BELOW_THE_BAR if below else DONE)
+
+
+def _complete(out: Path) -> bool:
+    return all(
+        (out / name).is_file()
+        for name in ("report.html", "summary.json", "table.parquet", "table.csv", "report.md", "tables.tex")
+    )
 
 
 def _recall(path: Path) -> Shown | None:

@@ -84,14 +84,20 @@ class _Seat:
         self._process: SpawnProcess | None = None
         self._line: Connection | None = None
         self._closed = False
+        self._coming_or_going = threading.Lock()  # a run may be stopped while its processes are being started
 
     def do(self, task: Task) -> Done:
         if self._closed:
             return Fault("stopped", "the run was stopped")
-        if self._process is None or not self._process.is_alive():
+        fresh = self._process is None or not self._process.is_alive()
+        if fresh:
             self._start()
+        if self._process is None:  # stopped before it could start
+            return Fault("stopped", "the run was stopped")
         assert self._line is not None and self._process is not None
         try:
+            if fresh:
+                self._line.send_bytes(self._kit)
             self._line.send(task)
             result: Done | TurnwiseError = self._line.recv()
         except (EOFError, OSError):
@@ -105,32 +111,39 @@ class _Seat:
         return result
 
     def close(self) -> None:
-        self._closed = True
-        if self._process is not None:
-            self._process.kill()
+        with self._coming_or_going:
+            self._closed = True
+            if self._process is not None:
+                self._process.kill()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._line, theirs = context.Pipe()
-        before = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(_THREADS)
-        try:
-            self._process = context.Process(target=_serve, args=(theirs, self._kit, os.getpid()), daemon=True)
-            self._process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+        with self._coming_or_going:
+            before = {name: os.environ.get(name) for name in _THREADS}
+            os.environ.update(_THREADS)
+            try:
+                if not self._closed:
+                    # A Ctrl-C of the terminal reaches the child too, which must not die of it before it can ignore it.
+                    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+                    process.start()
+                    self._process = process
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                for name, value in before.items():
+                    if value is None:
+                        del os.environ[name]
+                    else:
+                        os.environ[name] = value
         theirs.close()
 
 
-def _serve(line: Connection, kit: bytes, driver: int) -> None:
+def _serve(line: Connection, driver: int) -> None:
     """A worker process: one task at a time until the line closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
-    worker = Worker(pickle.loads(kit))
+    worker = Worker(pickle.loads(line.recv_bytes()))
     while True:
         try:
             task = line.recv()

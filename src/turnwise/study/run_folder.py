@@ -78,6 +78,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+            os.chmod(name, 0o644)  # a report is for others to read
             os.replace(name, path)
         except BaseException:
             os.unlink(name)

@@ -203,7 +203,7 @@ def _recordable(result: T, type_: type[T]) -> T | Fault:
     try:
         again = msgspec.json.decode(msgspec.json.encode(result), type=type_)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        return Fault("contract", without_secrets(f"the result cannot be recorded: {error}"))
+        return Fault("contract", whole_text(without_secrets(f"the result cannot be recorded: {error}")))
     return result if again == result else Fault("contract", "the result is not the same after it was recorded")
 
 
@@ -212,5 +212,5 @@ def fault_of(error: Exception) -> Fault:
     place = traceback.extract_tb(error.__traceback__)
     where = f" (in {Path(place[-1].filename).name}, line {place[-1].lineno})" if place else ""
     if isinstance(error, EngineError):
-        return Fault(error.cause, without_secrets(error.message))
-    return Fault("error", without_secrets(f"{type(error).__name__}: {error}{where}"))
+        return Fault(whole_text(error.cause), whole_text(without_secrets(error.message)))
+    return Fault("error", whole_text(without_secrets(f"{type(error).__name__}: {error}{where}")))
