@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
@@ -126,6 +127,7 @@ class _Seat:
             try:
                 if not self._closed:
                     # A Ctrl-C of the terminal reaches the child too, which must not die of it before it can ignore it.
+                    resource_tracker.ensure_running()  # else starting it would lift the block again
                     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                     process.start()
                     self._process = process
