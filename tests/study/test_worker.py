@@ -23,6 +23,7 @@ from turnwise.agents.agent import Reply
 from turnwise.foundation.errors import EngineError, MissingDependency
 from turnwise.judges.judge import Criterion, Judge
 from turnwise.judges.verdict import Abstention, Fault, Score
+from turnwise.speech.clip import Clip
 class Strange:
     speaks = False
     def __init__(self, what): self.what = what
@@ -33,6 +34,8 @@ class Strange:
         if self.what == "none": return Reply(None)
         if self.what == "other": return "just words"
         if self.what == "nan": return Reply("x", timings=float("nan"))
+        if self.what == "clip": return Reply("x", Clip("b2:" + "0" * 32, 8000, 1.0))
+        if self.what == "path": return Reply("x", Clip("../../../etc/passwd", 8000, 1.0))
         if self.what == "divide": return 1 / 0
         if self.what == "refused": raise EngineError("refused", "the server said no to key abcdefgh12345678")
         if self.what == "absent": raise MissingDependency("av", "pip install av")
@@ -78,7 +81,15 @@ def test_half_characters_are_replaced_and_noted(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("what", "cause"),
-    [("none", "error"), ("other", "error"), ("nan", "contract"), ("divide", "error"), ("refused", "refused")],
+    [
+        ("none", "error"),
+        ("other", "error"),
+        ("nan", "contract"),
+        ("clip", "contract"),
+        ("path", "contract"),
+        ("divide", "error"),
+        ("refused", "refused"),
+    ],
 )
 def test_strange_replies_are_faults(folder: Path, what: str, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "abcdefgh12345678")

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from turnwise.cli.progress import Bars
 from turnwise.foundation.fingerprint import fingerprint
+from turnwise.foundation.whole_file import write_whole
 from turnwise.study.experiment import carry_out, load_results
-from turnwise.study.run_folder import write_file
 from turnwise.study.study import Study
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
     if not (done.already and shown is not None and shown.key == key and _complete(out)):
         shown = _show(study, out, key, done.tally.faults, embed_audio=embed_audio)
         if done.complete:
-            write_file(kept, msgspec.json.encode(shown))
+            write_whole(kept, msgspec.json.encode(shown))
     click.echo(shown.text)
     click.echo(str(page))
     return shown.code

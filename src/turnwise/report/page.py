@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 import turnwise
 from turnwise.foundation.fingerprint import digest, fingerprint
+from turnwise.foundation.whole_file import write_whole
 from turnwise.report import sections
 from turnwise.report.charts.latency import STAGES
 from turnwise.report.dialogue_blocks import Packed, pack
@@ -33,7 +34,6 @@ from turnwise.statistics.summary_json import summary_bytes
 from turnwise.statistics.table import tidy
 from turnwise.statistics.wording import between, plain, signed
 from turnwise.study.results import Results
-from turnwise.study.run_folder import write_file
 
 if TYPE_CHECKING:
     import polars
@@ -66,7 +66,7 @@ def build(
     if figures:
         write_figures(drawn, out / "figures")
     # The page comes last: where it stands with its key, everything beside it is of the same results.
-    write_file(page, render(results, summary, drawn, packed, key))
+    write_whole(page, render(results, summary, drawn, packed, key))
     return page
 
 
@@ -170,11 +170,11 @@ def arm_classes() -> str:
 
 def write_tables(table: polars.DataFrame, summary: Summary, out: Path) -> None:
     """The tidy table, the summary, and both as a paper wants them."""
-    write_file(out / "table.parquet", _bytes(lambda file: table.write_parquet(file)))
-    write_file(out / "table.csv", _bytes(lambda file: table.write_csv(file)))
-    write_file(out / "summary.json", summary_bytes(summary))
-    write_file(out / "report.md", markdown_report(summary).encode())
-    write_file(out / "tables.tex", latex_tables(summary).encode())
+    write_whole(out / "table.parquet", _bytes(lambda file: table.write_parquet(file)))
+    write_whole(out / "table.csv", _bytes(lambda file: table.write_csv(file)))
+    write_whole(out / "summary.json", summary_bytes(summary))
+    write_whole(out / "report.md", markdown_report(summary).encode())
+    write_whole(out / "tables.tex", latex_tables(summary).encode())
 
 
 def write_figures(drawn: Figures, folder: Path) -> None:
@@ -188,7 +188,7 @@ def write_figures(drawn: Figures, folder: Path) -> None:
     for drawing in drawn.main():
         wanted[f"{drawing.figure.name}.png"] = drawing.png()
     for name, data in wanted.items():
-        write_file(folder / name, data)
+        write_whole(folder / name, data)
     for path in sorted(folder.iterdir()):
         if path.name not in wanted and path.name.endswith((".svg", ".png", ".vl.json")):
             path.unlink()

@@ -8,8 +8,6 @@ report.html, summary.json, tables, figures   made from the ledger, may be delete
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import filelock
 import msgspec
 
 from turnwise.foundation.errors import StorageError
+from turnwise.foundation.whole_file import write_whole
 from turnwise.study.plan import Plan, versions
 
 
@@ -68,22 +67,4 @@ class RunFolder:
             },
             "versions": versions(),
         }
-        write_file(self.manifest, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-
-
-def write_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a whole file or none of it."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(name, 0o644)  # a report is for others to read
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror}", "make room or check the folder's permissions"
-        ) from error
+        write_whole(self.manifest, msgspec.json.format(msgspec.json.encode(manifest), indent=2))

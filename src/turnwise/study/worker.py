@@ -155,6 +155,9 @@ class Worker:
         if text != reply.text:
             note = "half characters (unpaired surrogates) were replaced"
             reply = msgspec.structs.replace(reply, text=text, notes=(*reply.notes, note))
+        wrong = self.clips.check(reply.clip) if reply.clip is not None else None
+        if wrong:
+            raise EngineError("contract", f"the reply's clip is not in the clip store: {wrong}")
         return Answer(reply, task.view)
 
     def _rule(self, task: Rule) -> dict[str, Ruling | Fault]:
