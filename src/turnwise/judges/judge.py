@@ -16,6 +16,8 @@ from turnwise.agents.agent import Timings
 from turnwise.dialogues.dialogue import Dialogue, Turn
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.place import Place
+from turnwise.foundation.remote import Remote
 from turnwise.judges.verdict import Verdict
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
@@ -59,10 +61,11 @@ class Exchange(msgspec.Struct, frozen=True):
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """What a judge may use when it opens: the clips of the run, and the written corpus as background."""
+    """What a judge may use when it opens: the clips of the run, the written corpus as background, the servers."""
 
     clips: ClipStore
     background: tuple[Dialogue, ...] = ()
+    remote: Remote | None = None
 
 
 class Sitting(Protocol):
@@ -75,8 +78,28 @@ class Sitting(Protocol):
     def close(self) -> None: ...
 
 
+class RemoteSitting(Protocol):
+    """An opened judge of the driver, asked by many turns at once on one event loop."""
+
+    async def decide(self, exchange: Exchange, *, seed: int) -> Mapping[str, Verdict]:
+        """As a sitting's. A criterion may be a `Fault` while others have scores: those are kept, and the turn is asked again by
+        the next run.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
 class Opener(Protocol):
     def __call__(self, bench: Bench) -> Sitting: ...
+
+
+class Reacher(Protocol):
+    def __call__(self, bench: Bench) -> RemoteSitting: ...
+
+
+def _nowhere(bench: Bench) -> Sitting:
+    raise TypeError("this judge works in the driver")
 
 
 @dataclass(frozen=True)
@@ -85,13 +108,20 @@ class Judge:
 
     version: int
     criteria: tuple[Criterion, ...]
-    open: Opener
+    open: Opener = _nowhere
+    reach: Reacher | None = None  # instead of `open`: the judge waits for a server and works in the driver
     needs: tuple[str, ...] = ()  # criteria of other judges that must be decided first
     background: bool = False  # whether the written corpus changes its verdicts
     hears: bool = False  # whether it listens to clips (such judges run in worker processes even if quick)
     examples: Sequence[tuple[Exchange, Mapping[str, Verdict]]] = ()
     depends: tuple[tuple[str, str], ...] = ()  # versions of packages and data that shape the verdict
     sounds: Callable[[], Sequence[Sound]] = tuple  # made when asked: the sounds that the clips of the examples stand for
+    models: tuple[str, ...] = ()  # names of the models it asks, so that an agent of the same model can be told
+    heavy: bool = False  # loads weights: works in the worker that holds the device
+
+    @property
+    def place(self) -> Place:
+        return "driver" if self.reach is not None else "device" if self.heavy else "worker"
 
     def identity(self) -> Mapping[str, str]:
         return {"version": str(self.version), **dict(self.depends)}

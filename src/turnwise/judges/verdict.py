@@ -27,11 +27,12 @@ class Abstention(msgspec.Struct, frozen=True, tag="abstention"):
     reason: str
 
 
-class Fault(msgspec.Struct, frozen=True, tag="fault"):
+class Fault(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
     """Something broke; `cause` is a short stable word for accounting, retried by the next run."""
 
     cause: str
     detail: str = ""
+    partial: dict[str, Score | Abstention] = {}  # what a judge of several criteria could say all the same
 
 
 class Silence(msgspec.Struct, frozen=True, tag="silence"):

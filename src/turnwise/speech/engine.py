@@ -1,19 +1,21 @@
 """Engines that speak and engines that hear, and what they are given.
 
 Building an engine costs nothing; `open` may load weights; `close` may be called twice. An engine runs in one process and
-one thread at a time: concurrency is the study's business.
+one thread at a time: concurrency is the study's business. An engine that waits for a server declares `place = "driver"` and has
+`reach` instead of `open`; it is then used by many at once on one event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.fingerprint import fingerprint
+from turnwise.foundation.remote import Remote
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -37,6 +39,21 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""  # e.g. "language model of the corpus, this dialogue left out"
 
 
+class Said(msgspec.Struct, frozen=True):
+    """An earlier utterance of the same voice."""
+
+    text: str
+    sound: Sound
+
+
+class Utterance(msgspec.Struct, frozen=True):
+    """What is to be spoken, and for a voice that keeps its own thread what it has spoken before."""
+
+    text: str
+    seed: int
+    before: tuple[Said, ...] = ()
+
+
 class Speaking(Protocol):
     """An opened synthesizer."""
 
@@ -45,14 +62,45 @@ class Speaking(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class SpeakingMany(Protocol):
+    """An opened synthesizer that speaks several utterances at once, or goes on from what it has spoken before."""
+
+    batch: int  # utterances it takes at a time
+
+    def speak_many(self, utterances: Sequence[Utterance]) -> Sequence[Sound]: ...
+
+    def close(self) -> None: ...
+
+
+class RemoteSpeaking(Protocol):
+    """A synthesizer behind a server."""
+
+    async def speak(self, utterance: Utterance) -> Sound: ...
+
+    async def close(self) -> None: ...
+
+
 class Synthesizer(Protocol):
-    """A voice that can be opened."""
+    """A voice that can be opened.
+
+    Further attributes, where it has them: `place`, and `remembers`, the number of its own earlier utterances of the dialogue it
+    wants to be given with each new one, so that the voice does not drift. One that remembers has `speak_many`.
+    """
 
     def identity(self) -> Mapping[str, str]:
         """Versions of what shapes the sound: packages, data, weights."""
         ...
 
     def open(self) -> Speaking: ...
+
+
+class RemoteSynthesizer(Protocol):
+    """A voice behind a server: `place` is "driver"."""
+
+    def identity(self) -> Mapping[str, str]: ...
+
+    def reach(self, remote: Remote) -> RemoteSpeaking: ...
 
 
 class Hearing(Protocol):
@@ -63,6 +111,43 @@ class Hearing(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """What is to be heard."""
+
+    sound: Sound
+    dialogue: str
+    seed: int
+
+
+@runtime_checkable
+class HearingMany(Protocol):
+    """An opened recogniser that hears several sounds at once."""
+
+    batch: int
+
+    def hear_many(self, sounds: Sequence[Listening]) -> Sequence[Heard]: ...
+
+    def close(self) -> None: ...
+
+
+class RemoteHearing(Protocol):
+    """A recogniser behind a server."""
+
+    async def hear(self, listening: Listening) -> Heard: ...
+
+    async def close(self) -> None: ...
+
+
+class RemoteRecognizer(Protocol):
+    """A recogniser behind a server: `place` is "driver"."""
+
+    adapts: bool
+
+    def identity(self) -> Mapping[str, str]: ...
+
+    def reach(self, remote: Remote) -> RemoteHearing: ...
 
 
 class Recognizer(Protocol):

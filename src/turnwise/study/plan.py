@@ -23,7 +23,7 @@ from turnwise.foundation.fingerprint import canonical, digest, fingerprint
 from turnwise.judges.judge import JUDGES, Criterion, Judge
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.study import Arm, Choice, Selection, Study
+from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study
 
 _encode = msgspec.json.Encoder().encode
 
@@ -181,9 +181,9 @@ def _phrases(study: Study) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _judge_plans(choices: tuple[Choice, ...]) -> tuple[JudgePlan, ...]:
+def _judge_plans(choices: tuple[JudgeChoice, ...]) -> tuple[JudgePlan, ...]:
     """Every judge after those whose criteria it needs."""
-    built: dict[str, tuple[Choice, Judge]] = {}
+    built: dict[str, tuple[JudgeChoice, Judge]] = {}
     owner: dict[str, str] = {}
     for choice in choices:
         name = choice.name if ":" in choice.name else choice.name.replace("-", "_")

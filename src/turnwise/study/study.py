@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from turnwise.agents.agent import Context
+from turnwise.foundation.endpoint import Endpoint
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -14,6 +15,32 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     name: str
     options: dict[str, Any] = {}
+
+
+class JudgeChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A judge by name, with its options; a label where one run has several of a name, or several that give one criterion."""
+
+    name: str
+    options: dict[str, Any] = {}
+    label: str = ""  # its criteria are called "label/criterion"
+    repeats: int = 1  # times each turn is judged; the turn's score is the mean
+
+    @property
+    def title(self) -> str:
+        """What it is called in this study."""
+        plain = self.name if ":" in self.name else self.name.replace("-", "_")
+        return f"{self.label}/{plain}" if self.label else plain
+
+
+class SimulatedUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who plays the user in arms with `user_mode = "live"`: a text agent that is shown the conversation from the user's side."""
+
+    agent: str = "chat"
+    options: dict[str, Any] = {}
+    persona: str = ""
+    task: str = ""  # what the user wants; the dialogue's intent and facts where empty
+    willingness: Literal["no_preference", "not_interested_2", "not_interested_4", "not_interested_all"] = "no_preference"
+    most_turns: int = 20  # user turns after which the conversation ends
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,6 +72,7 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     instructions: str = ""
     perturb: tuple[Choice, ...] | None = None  # instead of the study's, for this arm's user audio
     base: str = ""  # the arm this one was derived from
+    user_mode: Literal["fixed", "live"] = "fixed"  # the written user turns, or the study's simulated user
 
 
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,7 +83,9 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     corpus: Selection = Selection()
     user: UserVoice = UserVoice()
     transcriber: Choice = Choice("pocketsphinx")
-    judges: tuple[Choice, ...] = ()
+    judges: tuple[JudgeChoice, ...] = ()
+    simulator: SimulatedUser | None = None
+    endpoints: dict[str, Endpoint] = {}
     seed: int = 1
     on_fault: Literal["stop", "skip"] = "stop"  # after a fault the dialogue stops, or goes on without that reply
     bar: dict[str, float] = {}  # criterion -> least acceptable mean of every arm; below it the command leaves with 1

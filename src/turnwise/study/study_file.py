@@ -34,7 +34,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.study import Arm, Choice, Selection, Study, UserVoice
+from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study, UserVoice
 
 LARGEST = 4 << 20  # bytes; a study file is written by hand
 ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,63}")
@@ -84,7 +84,7 @@ class _Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user: _User = _User()
     context: dict[str, Any] = {}
     transcriber: Named = "pocketsphinx"
-    judges: tuple[Named, ...] = DEFAULT_JUDGES
+    judges: tuple[str | JudgeChoice, ...] = DEFAULT_JUDGES
     on_fault: Literal["stop", "skip"] = "stop"
     bar: dict[str, float] = {}
 
@@ -107,7 +107,7 @@ def read_study(raw: Any, name: str) -> Study:
         corpus=written.corpus,
         user=user,
         transcriber=_choice(written.transcriber),
-        judges=tuple(_choice(judge) for judge in written.judges),
+        judges=tuple(JudgeChoice(j) if isinstance(j, str) else j for j in written.judges),
         seed=written.seed,
         on_fault=written.on_fault,
         bar=written.bar,
@@ -223,7 +223,7 @@ def _check(study: Study, name: str) -> None:
     _known(SYNTHESIZERS, Choice(study.user.engine, study.user.options), f"{name}: user.engine")
     _known(RECOGNIZERS, study.transcriber, f"{name}: transcriber")
     for judge in study.judges:
-        _known(JUDGES, judge, f"{name}: judges")
+        _known(JUDGES, Choice(judge.name, judge.options), f"{name}: judges")
     for place, choices in (
         ("user.perturb", study.user.perturb),
         *((f"arms.{a.name}.perturb", a.perturb or ()) for a in study.arms),
