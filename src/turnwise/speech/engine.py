@@ -52,6 +52,8 @@ class Utterance(msgspec.Struct, frozen=True):
     text: str
     seed: int
     before: tuple[Said, ...] = ()
+    dialogue: str = ""  # id and place in the dialogue of a user's turn, for voices that declare `by_turn`
+    position: int = -1
 
 
 class Speaking(Protocol):
@@ -85,7 +87,8 @@ class Synthesizer(Protocol):
     """A voice that can be opened.
 
     Further attributes, where it has them: `place`, and `remembers`, the number of its own earlier utterances of the dialogue it
-    wants to be given with each new one, so that the voice does not drift. One that remembers has `speak_many`.
+    wants to be given with each new one, so that the voice does not drift. One whose sounds belong to turns, such as recordings,
+    declares `by_turn`. Both kinds have `speak_many`.
     """
 
     def identity(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from turnwise.agents.agent import Reply
 from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.foundation.calls import Usage
 from turnwise.judges.judge import Criterion
 from turnwise.judges.verdict import Fault, Outcome
 from turnwise.speech.clip import Clip
@@ -17,9 +18,28 @@ from turnwise.study.study import Study
 class Instrument(msgspec.Struct, frozen=True):
     """A criterion, the judge that gives it, and that judge's fingerprint."""
 
-    criterion: Criterion
+    criterion: Criterion  # its name is "label/name" where the study gives the judge a label
     judge: str
     version: str
+    models: tuple[str, ...] = ()  # that the judge asks
+    repeats: int = 1  # times each turn was judged; its score is their mean
+
+
+class Expense(msgspec.Struct, frozen=True):
+    """What one model of one endpoint was asked for one purpose, over all runs of the folder, failed calls included."""
+
+    endpoint: str
+    model: str
+    purpose: str  # "arm NAME", "judge TITLE", "user", "transcriber"
+    calls: int
+    attempts: int
+    failed: int  # calls of which no attempt succeeded
+    failures: dict[str, int]  # causes of attempts that did not count
+    usage: Usage
+    cost: float | None  # None where the model has no declared price
+    seconds: float  # of the attempts that counted, added up
+    waited: float
+    answered_by: tuple[str, ...] = ()
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -37,6 +57,7 @@ class Answered(msgspec.Struct, frozen=True):
     transcript: str | None  # None where there is nothing to transcribe or it failed
     shown: tuple[str, ...]  # the past turns as sent, "user: ..." / "agent: ..." ("[audio]" where only sound was sent)
     outcomes: dict[str, Outcome]  # by criterion name
+    repeats: dict[str, tuple[Outcome, ...]] = {}  # by criterion name, where the judge was asked more than once
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -60,4 +81,6 @@ class Results(msgspec.Struct, frozen=True):
     instruments: tuple[Instrument, ...]  # in the order of the study's judges
     conversations: tuple[Conversation, ...]
     clips: Path  # folder of the clip store
+    arm_models: dict[str, tuple[str, ...]] = {}  # names of the models each arm is made of
+    expenses: tuple[Expense, ...] = ()
     drawn: tuple[str, ...] = ()  # ids of the dialogues the plan plays; empty where there is no plan behind the results
