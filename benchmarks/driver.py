@@ -19,14 +19,17 @@ from pathlib import Path
 
 from made_study import made_study
 
-from turnwise.study.cell import Cell, Made, Transcript
+from turnwise.foundation.remote import Remote
+from turnwise.study.cell import Answer, Cell, Made, Transcript
 from turnwise.study.conversation import converse
 from turnwise.study.experiment import Unwatched
+from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan, make_plan
 from turnwise.study.pool import InProcess
 from turnwise.study.reader import LookUp
 from turnwise.study.runner import run
+from turnwise.study.task import Rule, SpokenClip, Thought
 from turnwise.study.worker import Worker, kit_of
 
 WRITES = 3000
@@ -41,13 +44,20 @@ class Bare(LookUp):
         self.worker = worker
         self.cells = 0
 
-    async def make(self, cell, task):  # type: ignore[no-untyped-def]
+    async def make(self, cell, task, purpose):  # type: ignore[no-untyped-def]
         self.cells += 1
-        return self.worker.do(task)
+        done = self.worker.do(task)
+        match done:
+            case SpokenClip():
+                return done.clip
+            case Thought():
+                return Answer(done.reply, task.view)
+        return done
 
-    async def rule(self, cells, task):  # type: ignore[no-untyped-def]
+    async def rule(self, cells, exchange):  # type: ignore[no-untyped-def]
         self.cells += len(cells)
-        return self.worker.do(task)
+        done = self.worker.do(Rule(tuple(cells), exchange, {}))
+        return {title: (ruling,) for title, ruling in done.items()}
 
 
 def bare(plan: Plan, folder: Path) -> float:
@@ -68,7 +78,8 @@ def driven(plan: Plan, folder: Path) -> float:
     folder.mkdir()
     with Ledger(folder / "ledger.sqlite") as ledger:
         started = time.perf_counter()
-        tally = asyncio.run(run(plan, ledger, InProcess(kit_of(plan, folder)), Unwatched(), together=8))
+        kit = kit_of(plan, folder)
+        tally = asyncio.run(run(plan, ledger, Hands(kit, InProcess(kit), Remote()), Unwatched(), together=8))
         assert not tally.faults
         return tally.made / (time.perf_counter() - started)
 

@@ -24,6 +24,7 @@ import polars
 import pytest
 
 import turnwise
+from needed_options import needed
 from small_study import opened, small_study
 from turnwise.foundation.audio import Sound
 from turnwise.judges.judge import JUDGES
@@ -113,7 +114,7 @@ def test_5_samples_have_a_rate() -> None:
 
 def test_5_every_criterion_has_unit_and_direction_and_every_score_a_version(tmp_path: Path) -> None:
     for name in JUDGES.cards():
-        for criterion in JUDGES.build(name).criteria:
+        for criterion in JUDGES.build(name, needed(JUDGES, name)).criteria:
             assert criterion.unit
             assert criterion.better in ("higher", "lower")
     carry_out(small_study(tmp_path), tmp_path / "run", workers=0)

@@ -11,12 +11,14 @@ from small_study import small_study
 from turnwise.agents.agent import View
 from turnwise.foundation.errors import MissingDependency
 from turnwise.judges.verdict import Abstention, Fault, Score
-from turnwise.study.cell import Answer, Transcript
+from turnwise.speech.clip import Clip
+from turnwise.study.cell import Transcript
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.plan import make_plan
-from turnwise.study.task import Ask, Hear, Speak
+from turnwise.study.task import Ask, Degrade, Part, Speak, SpokenClip, Thought, Transcribe
 from turnwise.study.worker import Worker, kit_of
 
+STUB_VOICE, STUB_EARS = Part("synthesizer", "stub"), Part("recognizer", "stub")
 STRANGE = '''"""An agent that returns what it is told to, and a judge that decides what it is told to."""
 import numpy as np
 from turnwise.agents.agent import Reply
@@ -69,12 +71,13 @@ def worker(folder: Path, what: str) -> Worker:
 
 
 def ask(folder: Path, what: str) -> Any:
-    return worker(folder, what).do(Ask("a", View("d", 1, "", (), "hello", None), 1))
+    asked = Ask(Part("agent", "strange:agent", {"what": what}), View("d", 1, "", (), "hello", None), 1)
+    return worker(folder, what).do(asked)
 
 
 def test_half_characters_are_replaced_and_noted(folder: Path) -> None:
     answer = ask(folder, "surrogate")
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Thought)
     assert answer.reply.text == "half \ufffd of it"
     assert "replaced" in answer.reply.notes[0]
 
@@ -134,7 +137,7 @@ def test_a_mute_clip_is_silent_and_not_transcribed(folder: Path) -> None:
 
     able = worker(folder, "fine")
     clip = able.clips.keep(Sound(np.full(8000, 1e-4, dtype=np.float32), 8000))
-    heard = able.do(Hear(clip, "d"))
+    heard = able.do(Transcribe(STUB_EARS, clip, "d"))
     assert isinstance(heard, Transcript)
     assert (heard.text, heard.silent) == ("", True)
 
@@ -143,10 +146,12 @@ def test_perturbations_are_recorded_with_the_clip(folder: Path) -> None:
     from turnwise.study.study import Choice
 
     able = worker(folder, "fine")
-    plain = able.do(Speak("good morning to you", 1, (), 0))
-    noisy = able.do(Speak("good morning to you", 1, (Choice("noise", {"snr": 10}), Choice("telephone")), 42))
-    assert noisy == able.do(Speak("good morning to you", 1, (Choice("noise", {"snr": 10}), Choice("telephone")), 42))
-    assert noisy != able.do(Speak("good morning to you", 1, (Choice("noise", {"snr": 10}), Choice("telephone")), 43))
-    assert not isinstance(plain, Fault | dict)
-    assert "snr" in noisy.perturbation  # type: ignore[union-attr]
-    assert "seed 42" in noisy.perturbation  # type: ignore[union-attr]
+    spoken = able.do(Speak(STUB_VOICE, "good morning to you", 1))
+    assert isinstance(spoken, SpokenClip)
+    noise = Choice("noise", {"snr": 10}), Choice("telephone")
+    noisy = able.do(Degrade(spoken.clip, noise, 42))
+    assert isinstance(noisy, Clip)
+    assert noisy == able.do(Degrade(spoken.clip, noise, 42))
+    assert noisy != able.do(Degrade(spoken.clip, noise, 43))
+    assert "snr" in noisy.perturbation
+    assert "seed 42" in noisy.perturbation

@@ -56,3 +56,10 @@ class EngineError(TurnwiseError):
         """`cause` is a short stable word for accounting (`timeout`, `parse`, `refused`, `empty-audio`, ...)."""
         super().__init__(message)
         self.cause = cause
+
+
+class RunStopped(EngineError):
+    """The run ends before this was done: no fault of the item, which is left for the next run. Never to be wrapped."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("stopped", message)

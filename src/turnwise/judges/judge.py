@@ -54,6 +54,7 @@ class Exchange(msgspec.Struct, frozen=True):
     opening: tuple[Turn, ...]  # agent turns written before the first user turn
     rounds: tuple[Spoken, ...]
     verdicts: Mapping[str, Verdict] = {}  # of the criteria this judge `needs`, on this turn
+    last: bool = False  # the dialogue's last round
 
     @property
     def now(self) -> Spoken:
@@ -118,6 +119,7 @@ class Judge:
     sounds: Callable[[], Sequence[Sound]] = tuple  # made when asked: the sounds that the clips of the examples stand for
     models: tuple[str, ...] = ()  # names of the models it asks, so that an agent of the same model can be told
     heavy: bool = False  # loads weights: works in the worker that holds the device
+    at_end: bool = False  # judges a dialogue once, at its last round
 
     @property
     def place(self) -> Place:

@@ -77,14 +77,23 @@ class ClipStore(msgspec.Struct, frozen=True):
         `key` is the fingerprint of everything that could change the value. A memo that is truncated or of another form counts
         as absent and is written again. Two processes that meet here both run the step and the later writer wins.
         """
-        path = _place(Path(self.root) / "memo", key, ".json")
-        memo = _recall(path, type_)
-        if memo is None:
+        known = self.recall(key, type_)
+        if known is None:
             started = time.perf_counter()
             value = make()
-            memo = _Memo(value, time.perf_counter() - started)
-            write_whole(path, msgspec.json.encode(memo))
-        return memo.value, memo.seconds
+            known = value, self.remember(key, value, time.perf_counter() - started)
+        return known
+
+    def recall(self, key: str, type_: type[T]) -> tuple[T, float] | None:
+        """What a measured step gave and took, if it ever ran."""
+        memo = _recall(_place(Path(self.root) / "memo", key, ".json"), type_)
+        return None if memo is None else (memo.value, memo.seconds)
+
+    def remember(self, key: str, value: object, seconds: float) -> float:
+        """Keep what a measured step gave; returns the seconds."""
+        path = _place(Path(self.root) / "memo", key, ".json")
+        write_whole(path, msgspec.json.encode(_Memo(value, seconds)))
+        return seconds
 
     def _read(self, clip: Clip) -> tuple[NDArray[np.int16] | None, str]:
         import soundfile

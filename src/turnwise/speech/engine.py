@@ -175,5 +175,16 @@ def hearing_key(identity: str, adapts: bool, material: str, dialogue: str, clip:
     return fingerprint("hear", identity, material if adapts else "", dialogue if adapts else "", clip)
 
 
+def speaking_key(
+    identity: str, text: str, seed: int | None, before: Sequence[tuple[str, str]] = (), dialogue: str = "", position: int = -1
+) -> str:
+    """Name of one utterance of a voice, after earlier ones (text and clip) where it remembers, at its place where it must know it.
+
+    Without a seed of its own an utterance draws its seed from this name.
+    """
+    earlier = fingerprint(*(part for one in before for part in one)) if before else ""
+    return fingerprint("speak", identity, text, seed, earlier, dialogue, position)
+
+
 SYNTHESIZERS = Catalog("synthesizer", "turnwise.speech.engines", "turnwise.engines")
 RECOGNIZERS = Catalog("recognizer", "turnwise.speech.engines", "turnwise.engines")

@@ -1,6 +1,7 @@
 """A cell: one piece of work, known by the fingerprint of everything that could change its result.
 
-Cells form a graph: user clip -> user transcript -> reply -> transcript -> verdicts. A reply's inputs hold the fingerprint of
+Cells form a graph: user clip -> what the line makes of it -> user transcript -> reply -> transcript -> verdicts; where the user
+is simulated, each user turn is a cell too, made from all that was said before. A reply's inputs hold the fingerprint of
 what the agent is shown, and what it is shown holds its earlier replies, so a change anywhere renames all that follows from it.
 """
 
@@ -12,6 +13,7 @@ import msgspec
 
 from turnwise.agents.agent import Past, Reply, View
 from turnwise.dialogues.dialogue import Turn
+from turnwise.foundation.calls import Call
 from turnwise.foundation.fingerprint import Part, digest, fingerprint
 from turnwise.judges.judge import Spoken
 from turnwise.judges.verdict import Fault, Verdict
@@ -19,7 +21,7 @@ from turnwise.speech.clip import Clip
 
 SILENCE_DBFS = -60.0  # peak level below which a clip holds no sound: half of what 11-bit telephony can carry
 
-Kind = Literal["user-clip", "user-transcript", "reply", "transcript", "verdict"]
+Kind = Literal["user-turn", "user-clip", "user-line", "user-transcript", "reply", "transcript", "verdict"]
 
 
 class Transcript(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,15 +39,24 @@ class Answer(msgspec.Struct, frozen=True):
     view: View
 
 
+class UserTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a simulated user said, or that it said no more."""
+
+    text: str
+    ended: str = ""  # why the conversation ends before or after this turn, "" while it goes on
+
+
 class Ruling(msgspec.Struct, frozen=True):
     """One judge's verdicts on one turn, by criterion."""
 
     verdicts: dict[str, Verdict]
 
 
-Payload = Clip | Transcript | Answer | Ruling
+Payload = Clip | Transcript | Answer | Ruling | UserTurn
 PAYLOADS: dict[Kind, type[Payload]] = {
+    "user-turn": UserTurn,
     "user-clip": Clip,
+    "user-line": Clip,
     "user-transcript": Transcript,
     "reply": Answer,
     "transcript": Transcript,
@@ -71,6 +82,14 @@ class Made(msgspec.Struct, frozen=True):
     result: Payload | Fault
 
 
+class Paid(msgspec.Struct, frozen=True):
+    """A call to a server, made for a cell."""
+
+    key: str  # of the cell
+    purpose: str  # "arm NAME", "judge TITLE", "user", "transcriber"
+    call: Call
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -92,6 +111,7 @@ def view_digest(view: View) -> str:
         view.text,
         view.clip.digest if view.clip else None,
         *(past_digest(past) for past in view.past),
+        *(("voice", *(past_digest(past) for past in view.voice)) if view.voice else ()),
     )
 
 

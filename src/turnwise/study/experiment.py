@@ -8,7 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from turnwise.foundation.endpoint import resolved
 from turnwise.foundation.errors import TurnwiseError
+from turnwise.foundation.remote import Remote
+from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan, make_plan
 from turnwise.study.pool import InProcess, Pool, Processes
@@ -16,7 +19,7 @@ from turnwise.study.reader import read_results
 from turnwise.study.results import Results
 from turnwise.study.run_folder import RunFolder
 from turnwise.study.runner import Tally, Watcher, run
-from turnwise.study.study import Study
+from turnwise.study.study import Study, endpoints_named
 from turnwise.study.worker import kit_of
 
 
@@ -43,12 +46,19 @@ class CarriedOut(msgspec.Struct, frozen=True):
 
 
 def carry_out(
-    study: Study, out: Path | str, *, folder: Path = Path(), workers: int | None = None, watcher: Watcher | None = None
+    study: Study,
+    out: Path | str,
+    *,
+    folder: Path = Path(),
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+    budget: float | None = None,
 ) -> CarriedOut:
     """Do what is missing of a study in the run folder `out`.
 
     `folder` is where the study's relative paths start. `workers` is the number of processes: all cores where not given, and 0
-    for none, when everything happens in this process.
+    for none, when everything happens in this process. `budget` is the most that all runs of the folder together may spend on
+    servers, in the currency of the declared prices.
     """
     plan = make_plan(study, folder)
     place = RunFolder(out)
@@ -58,10 +68,14 @@ def carry_out(
         if ledger.finished(plan.fingerprint):
             return CarriedOut(plan.fingerprint, Tally(0, ledger.size(), 0), complete=True, already=True)
         place.write_manifest(plan, created)
-        tally = _run(plan, ledger, place, os.cpu_count() or 1 if workers is None else workers, watcher or Unwatched())
-        if not tally.faults:
+        spent = sum(call.cost or 0.0 for _, call in ledger.calls())
+        remote = Remote(study.endpoints, budget=budget, spent=spent)
+        crew = os.cpu_count() or 1 if workers is None else workers
+        tally = _run(plan, ledger, place, crew, watcher or Unwatched(), remote)
+        complete = not tally.faults and not tally.stopped
+        if complete:
             ledger.finish(plan.fingerprint)
-    return CarriedOut(plan.fingerprint, tally, complete=not tally.faults, already=False)
+    return CarriedOut(plan.fingerprint, tally, complete=complete, already=False)
 
 
 def load_results(out: Path | str) -> Results:
@@ -71,16 +85,32 @@ def load_results(out: Path | str) -> Results:
         return read_results(ledger, place.clips)
 
 
-def _run(plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher) -> Tally:
+def _run(plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher, remote: Remote) -> Tally:
     kit = kit_of(plan, place.clips)
     pool: Pool = Processes(kit, workers) if workers else InProcess(kit)
+
+    async def work() -> Tally:
+        hands = Hands(kit, pool, remote)
+        try:
+            return await run(plan, ledger, hands, watcher, together=_together(plan, workers))
+        finally:
+            await hands.close()
+            await remote.close()
+
     try:
-        # Four conversations per worker keep every process busy while others wait for their turn's history.
-        return asyncio.run(run(plan, ledger, pool, watcher, together=max(4, 4 * workers)))
+        return asyncio.run(work())
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
         pool.close()
+
+
+def _together(plan: Plan, workers: int) -> int:
+    """Conversations open at a time: four per worker keep every process busy while others wait for their turn's history, and every
+    connection of a server should find a turn to ask for.
+    """
+    servers = sum(resolved(name, plan.study.endpoints).connections for name in endpoints_named(plan.study))
+    return max(4, 4 * workers, servers)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

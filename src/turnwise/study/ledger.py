@@ -15,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from turnwise.foundation.calls import Call
 from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import digest, fingerprint
 from turnwise.judges.verdict import Fault
-from turnwise.study.cell import PAYLOADS, Cell, Kind, Made, Payload
+from turnwise.study.cell import PAYLOADS, Cell, Kind, Made, Paid, Payload
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,8 +54,19 @@ def _m0001_first_tables(db: sqlite3.Connection) -> None:
     )
 
 
+def _m0002_calls(db: sqlite3.Connection) -> None:
+    db.execute(
+        """CREATE TABLE call (
+             seq INTEGER PRIMARY KEY,
+             key TEXT NOT NULL,       -- of the cell it was made for, whatever became of that
+             purpose TEXT NOT NULL,
+             body TEXT NOT NULL       -- JSON
+           )"""
+    )
+
+
 # In order; each runs once per ledger. Add new ones at the end, never change an old one.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m0001_first_tables,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m0001_first_tables, _m0002_calls)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -98,17 +110,19 @@ class Ledger:
 
     # ------------------------------------------------------------------ writing
 
-    def record(self, made: Iterable[Made]) -> None:
-        """Add the results of one call in one transaction."""
+    def record(self, made: Iterable[Made], paid: Iterable[Paid] = ()) -> None:
+        """Add the results of one task, and the calls to servers it took, in one transaction."""
         rows = []
         for one in made:
             payload = _encode(one.result).decode()
             outcome = "fault" if isinstance(one.result, Fault) else "done"
             inputs = _encode(one.cell.inputs).decode()
             rows.append((one.cell.key, one.cell.kind, inputs, outcome, payload, digest(payload.encode())))
-        if not rows:
+        calls = [(one.key, one.purpose, _encode(one.call).decode()) for one in paid]
+        if not rows and not calls:
             return
         with self._transaction():
+            self._db.executemany("INSERT INTO call (key, purpose, body) VALUES (?, ?, ?)", calls)
             self._db.executemany(
                 # A second success of the same cell has the same inputs; the first one stays.
                 "INSERT OR IGNORE INTO cell (key, kind, inputs, outcome, payload, digest) VALUES (?, ?, ?, ?, ?, ?)",
@@ -167,6 +181,18 @@ class Ledger:
                    AND NOT EXISTS (SELECT 1 FROM cell AS d WHERE d.key = c.key AND d.outcome = 'done') ORDER BY seq"""
             )
             return {key: msgspec.json.decode(payload, type=Fault) for key, payload in rows}
+
+    def calls(self) -> Iterator[tuple[str, Call]]:
+        """Purpose and record of every call to a server, in the order of their ends."""
+        with self._clearly():
+            if self._has("call"):
+                for purpose, body in self._db.execute("SELECT purpose, body FROM call ORDER BY seq"):
+                    yield purpose, msgspec.json.decode(body, type=Call)
+
+    def _has(self, table: str) -> bool:
+        """A ledger of an older turnwise may be read as it is."""
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
+        return found is not None
 
     def size(self) -> int:
         with self._clearly():

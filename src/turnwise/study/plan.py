@@ -20,6 +20,7 @@ from turnwise.dialogues.dialogue import Dialogue
 from turnwise.dialogues.sampling import sample
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import canonical, digest, fingerprint
+from turnwise.foundation.place import Place, place_of
 from turnwise.judges.judge import JUDGES, Criterion, Judge
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
 from turnwise.speech.perturbation import PERTURBATIONS
@@ -28,24 +29,50 @@ from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study
 _encode = msgspec.json.Encoder().encode
 
 
-class ArmPlan(msgspec.Struct, frozen=True):
+class ArmPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of an arm's agent without opening it."""
 
     identity: str
     speaks: bool
     adapts: bool  # the text of the domain changes its ears
     reads_corpus: bool  # it is given the written corpus
+    remembers: int = 0  # of its own utterances, for its voice
+    models: tuple[str, ...] = ()
+    heavy: tuple[str, ...] = ()  # keys of its parts that load weights
 
 
-class JudgePlan(msgspec.Struct, frozen=True):
+class JudgePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a judge without opening it."""
 
     name: str
     options: dict[str, Any]
     identity: str
-    criteria: tuple[Criterion, ...]
-    needs: tuple[str, ...]  # names of judges
+    criteria: tuple[Criterion, ...]  # as they are called in this study
+    needs: tuple[str, ...]  # titles of judges
     background: bool
+    label: str = ""
+    place: Place = "worker"
+    repeats: int = 1
+    at_end: bool = False
+    models: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the judge is called in this study."""
+        return f"{self.label}/{self.name}" if self.label else self.name
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """Its criteria as the judge itself calls them."""
+        return tuple(c.name.removeprefix(f"{self.label}/") for c in self.criteria)
+
+
+class VoicePlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of the user's voice without opening it."""
+
+    remembers: int = 0
+    by_turn: bool = False
+    heavy: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, dict=True):
@@ -63,6 +90,8 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     perturbations: dict[str, str]  # identity by canonical choice
     arms: dict[str, ArmPlan]
     judges: tuple[JudgePlan, ...]  # each after those it needs
+    speaker: VoicePlan = VoicePlan()
+    simulator: str = ""  # identity of the simulated user's agent
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -123,6 +152,8 @@ def make_plan(study: Study, folder: Path) -> Plan:
         perturbations={_choice_key(c): PERTURBATIONS.identity(c.name, c.options) for c in choices},
         arms=arms,
         judges=_judge_plans(study.judges),
+        speaker=_voice_plan(study),
+        simulator=AGENTS.identity(study.simulator.agent, study.simulator.options) if study.simulator else "",
         notes=tuple(notes),
     )
 
@@ -164,12 +195,24 @@ def _choice_key(choice: Choice) -> str:
 
 def _arm_plan(arm: Arm) -> ArmPlan:
     agent = AGENTS.build(arm.agent, arm.options)
+    parts = getattr(agent, "parts", None)  # of an agent that is made of others
+    heavy = tuple(key for key, place in parts() if place == "device") if parts is not None else ()
+    if place_of(agent) == "device":
+        heavy = (canonical(["agent", arm.agent, arm.options]),)
     return ArmPlan(
         identity=AGENTS.identity(arm.agent, arm.options),
         speaks=bool(agent.speaks),
         adapts=bool(getattr(agent, "adapts", False)),
         reads_corpus=bool(getattr(agent, "reads_corpus", False)),
+        remembers=int(getattr(agent, "remembers", 0)),
+        models=tuple(getattr(agent, "models", ())),
+        heavy=heavy,
     )
+
+
+def _voice_plan(study: Study) -> VoicePlan:
+    voice = SYNTHESIZERS.build(study.user.engine, study.user.options)
+    return VoicePlan(int(getattr(voice, "remembers", 0)), bool(getattr(voice, "by_turn", False)), place_of(voice) == "device")
 
 
 def _phrases(study: Study) -> tuple[str, ...]:
@@ -186,31 +229,53 @@ def _judge_plans(choices: tuple[JudgeChoice, ...]) -> tuple[JudgePlan, ...]:
     built: dict[str, tuple[JudgeChoice, Judge]] = {}
     owner: dict[str, str] = {}
     for choice in choices:
-        name = choice.name if ":" in choice.name else choice.name.replace("-", "_")
-        if name in built:
-            raise InputError(f"judges: {name!r} is named twice")
-        judge: Judge = JUDGES.build(name, choice.options)
-        built[name] = (choice, judge)
+        title = choice.title
+        if title in built:
+            raise InputError(f"judges: {title!r} is named twice", "give one of them a label")
+        judge: Judge = JUDGES.build(choice.name, choice.options)
+        if choice.repeats > 1 and judge.place != "driver":
+            raise InputError(f"judges: {title!r} decides the same every time: repeats is for judges that ask a model")
+        built[title] = (choice, judge)
         for criterion in judge.criteria:
-            if criterion.name in owner:
-                raise InputError(f"judges: both {owner[criterion.name]!r} and {name!r} give {criterion.name!r}")
-            owner[criterion.name] = name
+            name = _labelled(choice.label, criterion.name)
+            if name in owner:
+                raise InputError(
+                    f"judges: both {owner[name]!r} and {title!r} give {name!r}", 'give one of them a label: label = "..."'
+                )
+            owner[name] = title
     ordered: dict[str, JudgePlan] = {}
 
-    def place(name: str, path: tuple[str, ...]) -> None:
-        if name in ordered:
+    def place(title: str, path: tuple[str, ...]) -> None:
+        if title in ordered:
             return
-        if name in path:
-            raise InputError(f"judges need each other in a circle: {' -> '.join((*path, name))}")
-        choice, judge = built[name]
+        if title in path:
+            raise InputError(f"judges need each other in a circle: {' -> '.join((*path, title))}")
+        choice, judge = built[title]
+        needed: dict[str, None] = {}
         for need in judge.needs:
-            if need not in owner:
-                raise InputError(f"judges: {name!r} needs the criterion {need!r}", f"add the judge that gives it: {need}")
-            place(owner[need], (*path, name))
-        needed = tuple(dict.fromkeys(owner[need] for need in judge.needs))
-        identity = JUDGES.identity(name, choice.options)
-        ordered[name] = JudgePlan(name, choice.options, identity, judge.criteria, needed, judge.background)
+            giver = owner.get(_labelled(choice.label, need)) or owner.get(need)
+            if giver is None:
+                raise InputError(f"judges: {title!r} needs the criterion {need!r}", f"add the judge that gives it: {need}")
+            place(giver, (*path, title))
+            needed[giver] = None
+        ordered[title] = JudgePlan(
+            name=choice.name if ":" in choice.name else choice.name.replace("-", "_"),
+            options=choice.options,
+            identity=JUDGES.identity(choice.name, choice.options),
+            criteria=tuple(msgspec.structs.replace(c, name=_labelled(choice.label, c.name)) for c in judge.criteria),
+            needs=tuple(needed),
+            background=judge.background,
+            label=choice.label,
+            place=judge.place,
+            repeats=choice.repeats,
+            at_end=judge.at_end,
+            models=judge.models,
+        )
 
-    for name in built:
-        place(name, ())
+    for title in built:
+        place(title, ())
     return tuple(ordered.values())
+
+
+def _labelled(label: str, criterion: str) -> str:
+    return f"{label}/{criterion}" if label else criterion

@@ -1,7 +1,8 @@
 """A pool of worker processes that survives the death of any of them.
 
-One thread of the driver waits on each process, so the event loop never blocks. A worker that dies gives the task it had as a
-fault and is replaced. Workers ignore Ctrl-C (the driver decides) and leave when the driver is gone, however it went.
+One thread of the driver waits on each process, so the event loop never blocks. A worker that dies gives the tasks it had as
+faults and is replaced. One process per device loads weights; it is given all that waits for the same part at once. Workers
+ignore Ctrl-C (the driver decides) and leave when the driver is gone, however it went.
 """
 
 from __future__ import annotations
@@ -13,25 +14,39 @@ import pickle
 import signal
 import threading
 import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Protocol
 
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.judges.verdict import Fault
-from turnwise.study.task import Task
+from turnwise.study.caught import STOPPED
+from turnwise.study.task import Free, Task
 from turnwise.study.worker import Done, Kit, Worker
 
-# Each process works with one thread: two processes with one thread each beat one with two, and never fight over the cores.
-_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_STARTING = threading.Lock()  # a child inherits the environment of the whole process, so one is started at a time
+DIED = "worker-died"
+TOGETHER = 64  # tasks a device is given at once at most; the part there divides them by what it takes at a time
+# Each process works with one thread: two processes with one thread each beat one with two, and never fight over the cores. A
+# process that holds a device has what it finds.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Pool(Protocol):
     """Where tasks are done."""
 
-    async def do(self, task: Task) -> Done: ...
+    async def do(self, task: Task, *, heavy: bool = False) -> Done:
+        """The task's result; `heavy` tasks are done where the device is."""
+        ...
+
+    async def free(self, parts: tuple[str, ...]) -> None:
+        """Give back what these heavy parts hold."""
+        ...
 
     def close(self) -> None: ...
 
@@ -42,31 +57,36 @@ class InProcess:
     def __init__(self, kit: Kit) -> None:
         self._worker = Worker(kit)
 
-    async def do(self, task: Task) -> Done:
+    async def do(self, task: Task, *, heavy: bool = False) -> Done:
         return self._worker.do(task)
+
+    async def free(self, parts: tuple[str, ...]) -> None:
+        self._worker.do(Free(parts))
 
     def close(self) -> None:
         self._worker.close()
 
 
 class Processes:
-    """`size` worker processes on this machine, started when first needed."""
+    """`size` worker processes on this machine, and one more per device, all started when first needed."""
 
-    def __init__(self, kit: Kit, size: int) -> None:
-        self._kit = pickle.dumps(kit)
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="turnwise-pool")
-        self._idle: asyncio.LifoQueue[_Seat] = asyncio.LifoQueue()
-        self._seats = [_Seat(self._kit) for _ in range(size)]
-        for seat in reversed(self._seats):
-            self._idle.put_nowait(seat)
+    def __init__(self, kit: Kit, size: int, devices: Sequence[str] | None = None) -> None:
+        """`devices` are the GPUs' numbers as the driver of the GPU counts them; found out where not given."""
+        packed = pickle.dumps(kit)
+        held = visible_devices() if devices is None else tuple(devices)
+        light = [_Seat(packed, _ONE_THREAD) for _ in range(size)]
+        heavy = [_Seat(packed, {"CUDA_VISIBLE_DEVICES": device}) for device in held] or [_Seat(packed, {})]
+        self._seats = [*light, *heavy]
+        self._threads = ThreadPoolExecutor(len(self._seats), thread_name_prefix="turnwise-pool")
+        self._light = _Room(light, self._threads, together=1)
+        self._heavy = _Room(heavy, self._threads, together=TOGETHER)
         self._closed = False
 
-    async def do(self, task: Task) -> Done:
-        seat = await self._idle.get()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, seat.do, task)
-        finally:
-            self._idle.put_nowait(seat)
+    async def do(self, task: Task, *, heavy: bool = False) -> Done:
+        return await (self._heavy if heavy else self._light).do(task)
+
+    async def free(self, parts: tuple[str, ...]) -> None:
+        await self._heavy.tell_all(Free(parts))
 
     def close(self) -> None:
         """End every worker at once; what they were doing is lost, what they had done is recorded."""
@@ -77,36 +97,128 @@ class Processes:
             self._threads.shutdown(wait=True)
 
 
+def visible_devices() -> tuple[str, ...]:
+    """The GPUs of this machine, found without loading anything; none where there is none."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return tuple(part.strip() for part in told.split(",") if part.strip() and part.strip() != "-1")
+    numbers = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit())
+    return tuple(map(str, numbers))
+
+
+class _Room:
+    """Seats that share a queue. A free seat takes the oldest task, and with it those of the same part that wait behind it."""
+
+    def __init__(self, seats: Sequence[_Seat], threads: ThreadPoolExecutor, *, together: int) -> None:
+        self._idle = list(reversed(seats))
+        self._size = len(seats)
+        self._threads = threads
+        self._together = together
+        self._waiting: deque[tuple[Task, asyncio.Future[Done]]] = deque()
+        self._gone: set[asyncio.Task[None]] = set()
+
+    async def do(self, task: Task) -> Done:
+        future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._waiting.append((task, future))
+        self._serve()
+        return await future
+
+    async def tell_all(self, task: Task) -> None:
+        """The same task for every seat that has started, one after the other."""
+        for seat in [seat for seat in self._idle if seat.started]:
+            self._idle.remove(seat)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, seat.do, [task])
+            finally:
+                self._idle.append(seat)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._idle and self._waiting:
+            some = self._next()
+            if some:
+                going = asyncio.get_running_loop().create_task(self._work(self._idle.pop(), some))
+                self._gone.add(going)  # the loop itself holds tasks only weakly
+                going.add_done_callback(self._gone.discard)
+
+    def _next(self) -> list[tuple[Task, asyncio.Future[Done]]]:
+        """The oldest tasks that can be done together; whoever waited for a cancelled one has left."""
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+        if not self._waiting:
+            return []
+        first = self._waiting.popleft()
+        some, rest = [first], deque[tuple[Task, asyncio.Future[Done]]]()
+        while self._waiting and len(some) < self._together:
+            one = self._waiting.popleft()
+            if not one[1].done():
+                (some if _alike(first[0], one[0]) else rest).append(one)
+        self._waiting.extendleft(reversed(rest))
+        return some
+
+    async def _work(self, seat: _Seat, some: list[tuple[Task, asyncio.Future[Done]]]) -> None:
+        tasks = [task for task, _ in some]
+        loop = asyncio.get_running_loop()
+        try:
+            done = await loop.run_in_executor(self._threads, seat.do, tasks)
+            if len(tasks) > 1 and all(isinstance(one, Fault) and one.cause == DIED for one in done):
+                # One of them took the process with it: alone, each shows whether it was that one.
+                done = [(await loop.run_in_executor(self._threads, seat.do, [task]))[0] for task in tasks]
+        except BaseException as error:
+            for _, future in some:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), result in zip(some, done, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        finally:
+            self._idle.append(seat)
+            self._serve()
+
+
+def _alike(one: Task, other: Task) -> bool:
+    """Whether a part may do both at once."""
+    mine, its = getattr(one, "part", None), getattr(other, "part", None)
+    return type(one) is type(other) and mine is not None and its is not None and mine.key == its.key
+
+
 class _Seat:
     """One process and the line to it."""
 
-    def __init__(self, kit: bytes) -> None:
+    def __init__(self, kit: bytes, environment: Mapping[str, str]) -> None:
         self._kit = kit
+        self._environment = environment
         self._process: SpawnProcess | None = None
         self._line: Connection | None = None
         self._closed = False
         self._coming_or_going = threading.Lock()  # a run may be stopped while its processes are being started
 
-    def do(self, task: Task) -> Done:
+    @property
+    def started(self) -> bool:
+        return self._process is not None
+
+    def do(self, tasks: list[Task]) -> list[Done]:
+        stopped: list[Done] = [Fault(STOPPED, "the run was stopped")] * len(tasks)
         if self._closed:
-            return Fault("stopped", "the run was stopped")
+            return stopped
         fresh = self._process is None or not self._process.is_alive()
         if fresh:
             self._start()
         if self._process is None:  # stopped before it could start
-            return Fault("stopped", "the run was stopped")
+            return stopped
         assert self._line is not None and self._process is not None
         try:
             if fresh:
                 self._line.send_bytes(self._kit)
-            self._line.send(task)
-            result: Done | TurnwiseError = self._line.recv()
+            self._line.send(tasks)
+            result: list[Done] | TurnwiseError = self._line.recv()
         except (EOFError, OSError):
             self._process.join(5)
             code = self._process.exitcode
             self._line.close()
             self._process, self._line = None, None
-            return Fault("stopped", "the run was stopped") if self._closed else Fault("worker-died", f"exit code {code}")
+            return stopped if self._closed else [Fault(DIED, f"exit code {code}")] * len(tasks)
         if isinstance(result, TurnwiseError):
             raise result
         return result
@@ -121,9 +233,9 @@ class _Seat:
         context = multiprocessing.get_context("spawn")
         self._line, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-        with self._coming_or_going:
-            before = {name: os.environ.get(name) for name in _THREADS}
-            os.environ.update(_THREADS)
+        with self._coming_or_going, _STARTING:
+            before = {name: os.environ.get(name) for name in self._environment}
+            os.environ.update(self._environment)
             try:
                 if not self._closed:
                     # A Ctrl-C of the terminal reaches the child too, which must not die of it before it can ignore it.
@@ -142,17 +254,17 @@ class _Seat:
 
 
 def _serve(line: Connection, driver: int) -> None:
-    """A worker process: one task at a time until the line closes."""
+    """A worker process: tasks as they come until the line closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
     worker = Worker(pickle.loads(line.recv_bytes()))
     while True:
         try:
-            task = line.recv()
+            tasks = line.recv()
         except (EOFError, OSError):
             break
         try:
-            result: Done | TurnwiseError = worker.do(task)
+            result: list[Done] | TurnwiseError = worker.do_many(tasks)
         except TurnwiseError as error:
             result = error
         line.send(result)

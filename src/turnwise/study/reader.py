@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from turnwise.foundation.errors import StorageError
+from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault
 from turnwise.study.cell import PAYLOADS, Cell, Kind, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
+from turnwise.study.expenses import expenses
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan, load_plan
 from turnwise.study.results import Conversation, Instrument, Results
-from turnwise.study.task import Rule, Task
+from turnwise.study.task import Task
 
 PENDING = Fault("pending", "not done yet: run the study again")
 
@@ -36,9 +38,15 @@ def read_results(ledger: Ledger, clips: Path) -> Results:
         corpus_digest=plan.corpus_digest,
         corpus_size=len(plan.background),
         notes=plan.notes,
-        instruments=tuple(Instrument(c, judge.name, judge.identity) for judge in plan.judges for c in judge.criteria),
+        instruments=tuple(
+            Instrument(c, judge.title, judge.identity, judge.models, judge.repeats)
+            for judge in plan.judges
+            for c in judge.criteria
+        ),
         conversations=tuple(conversations),
         clips=clips,
+        arm_models={name: arm.models for name, arm in plan.arms.items() if arm.models},
+        expenses=expenses(ledger.calls()),
         drawn=tuple(dialogue.id for dialogue in plan.dialogues),
     )
 
@@ -66,22 +74,24 @@ class LookUp:
             self._keep[key] = found
         return found
 
-    async def make(self, cell: Cell, task: Task) -> Payload | Fault:
-        return self.find(cell) or self.faults.get(cell.key, PENDING)
+    async def make(self, cell: Cell, task: Task, purpose: str) -> Payload | Fault:
+        return self._found(cell)
 
-    async def rule(self, cells: Mapping[str, Cell], task: Rule) -> Rulings:
-        found: dict[str, Ruling | Fault] = {}
-        for name, cell in cells.items():
-            ruling = await self.make(cell, task)
-            assert isinstance(ruling, Ruling | Fault)
-            found[name] = ruling
+    async def rule(self, cells: Mapping[str, tuple[Cell, ...]], exchange: Exchange) -> Rulings:
+        found: dict[str, tuple[Ruling | Fault, ...]] = {}
+        for title, repeats in cells.items():
+            rulings = tuple(map(self._found, repeats))
+            found[title] = tuple(one for one in rulings if isinstance(one, Ruling | Fault))
         return found
+
+    def _found(self, cell: Cell) -> Payload | Fault:
+        return self.find(cell) or self.faults.get(cell.key, PENDING)
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
         return _Ready(_finish(work))
 
 
-_SHARED: frozenset[Kind] = frozenset({"user-clip", "user-transcript"})
+_SHARED: frozenset[Kind] = frozenset({"user-clip", "user-line", "user-transcript"})
 
 
 class _Ready(Awaitable[Rulings]):

@@ -66,6 +66,7 @@ class Conversation(msgspec.Struct, frozen=True):
     arm: str
     dialogue: Dialogue
     rounds: tuple[Answered, ...]
+    ended: str = ""  # why a conversation with a simulated user has no further turn
 
 
 class Results(msgspec.Struct, frozen=True):

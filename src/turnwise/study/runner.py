@@ -6,18 +6,22 @@ Tells its progress to a `Watcher` and knows nothing of terminals.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
+from turnwise.foundation.calls import Call, recording
+from turnwise.foundation.fingerprint import seed_of
+from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence
-from turnwise.study.cell import Cell, Made, Payload, Ruling
+from turnwise.study.caught import STOPPED
+from turnwise.study.cell import Cell, Made, Paid, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
+from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
-from turnwise.study.plan import Plan
-from turnwise.study.pool import Pool
+from turnwise.study.plan import JudgePlan, Plan
 from turnwise.study.reader import LookUp
 from turnwise.study.results import Answered
 from turnwise.study.study import Arm
@@ -44,34 +48,57 @@ class Tally(msgspec.Struct, frozen=True):
     made: int  # cells done in this run
     found: int  # cells that were already done
     faults: int  # cells at fault
+    stopped: str = ""  # why the run ended before everything was tried
 
 
-async def run(plan: Plan, ledger: Ledger, pool: Pool, watcher: Watcher, *, together: int) -> Tally:
-    """Do what is missing; `together` conversations are open at a time, in the plan's order."""
-    # Arms of one dialogue stand together, because they share the user's clips.
-    work = [(arm, dialogue) for dialogue in plan.dialogues for arm in plan.study.arms]
-    watcher.begin(len(work), sum(len(dialogue.rounds()) for _, dialogue in work))
-    waiting = iter(work)
+async def run(plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, *, together: int) -> Tally:
+    """Do what is missing; `together` conversations are open at a time, in the plan's order.
 
-    async def keep_going(ports: _Maker) -> None:
-        for arm, dialogue in waiting:  # shared by all: each takes the next
-            await _one(plan, arm, dialogue, ports, watcher)
-
+    Arms that load weights are played one after the other, beside all the others, so that a device holds one arm at a time.
+    """
+    light = [arm for arm in plan.study.arms if not plan.arms[arm.name].heavy]
+    heavy = [arm for arm in plan.study.arms if plan.arms[arm.name].heavy]
+    watcher.begin(len(plan.study.arms) * len(plan.dialogues), _turns(plan))
     async with asyncio.TaskGroup() as group:
-        maker = _Maker(ledger, pool, watcher, group)
+        maker = _Maker(plan, ledger, hands, watcher, group)
+        # Arms of one dialogue stand together, because they share the user's clips.
+        group.create_task(_play(plan, [(arm, d) for d in plan.dialogues for arm in light], maker, watcher, together))
+        group.create_task(_one_by_one(plan, heavy, maker, watcher, together))
+    return Tally(maker.made, maker.found, maker.faults, maker.stopped)
+
+
+def _turns(plan: Plan) -> int:
+    fixed = sum(arm.user_mode == "fixed" for arm in plan.study.arms)
+    most = plan.study.simulator.most_turns if plan.study.simulator else 0
+    rounds = sum(len(dialogue.rounds()) for dialogue in plan.dialogues)
+    return fixed * rounds + (len(plan.study.arms) - fixed) * most * len(plan.dialogues)
+
+
+async def _one_by_one(plan: Plan, arms: Sequence[Arm], maker: _Maker, watcher: Watcher, together: int) -> None:
+    for number, arm in enumerate(arms):
+        await _play(plan, [(arm, dialogue) for dialogue in plan.dialogues], maker, watcher, together)
+        needed = {key for later in arms[number + 1 :] for key in plan.arms[later.name].heavy}
+        await maker.hands.free([key for key in plan.arms[arm.name].heavy if key not in needed])
+
+
+async def _play(plan: Plan, work: Sequence[tuple[Arm, Dialogue]], maker: _Maker, watcher: Watcher, together: int) -> None:
+    waiting = iter(work)
+    async with asyncio.TaskGroup() as group:
         for _ in range(min(together, len(work))):
-            group.create_task(keep_going(maker))
-    return Tally(maker.made, maker.found, maker.faults)
+            group.create_task(_keep_going(plan, waiting, maker, watcher))
 
 
-async def _one(plan: Plan, arm: Arm, dialogue: Dialogue, ports: _Maker, watcher: Watcher) -> None:
-    conversation = await converse(plan, arm, dialogue, ports)
-    for answered in conversation.rounds:
-        faults = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
-        if not _was_judged(answered):
-            watcher.turns(1, faults=faults)
-        elif faults:
-            watcher.turns(0, faults=1)
+async def _keep_going(plan: Plan, waiting: Iterator[tuple[Arm, Dialogue]], maker: _Maker, watcher: Watcher) -> None:
+    for arm, dialogue in waiting:  # shared by all: each takes the next
+        if maker.stopped:
+            return
+        conversation = await converse(plan, arm, dialogue, maker)
+        for answered in conversation.rounds:
+            faults = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
+            if not _was_judged(answered):
+                watcher.turns(1, faults=faults)
+            elif faults:
+                watcher.turns(0, faults=1)
 
 
 def _was_judged(answered: Answered) -> bool:
@@ -84,14 +111,18 @@ def _was_judged(answered: Answered) -> bool:
 class _Maker:
     """Ports with hands: look up, else have it done and record it. The same cell is never in work twice."""
 
-    def __init__(self, ledger: Ledger, pool: Pool, watcher: Watcher, group: asyncio.TaskGroup) -> None:
-        self._ledger, self._pool, self._watcher, self._group = ledger, pool, watcher, group
+    def __init__(self, plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, group: asyncio.TaskGroup) -> None:
+        self.hands = hands
+        self._judges = {judge.title: judge for judge in plan.judges}
+        self._quick = _own_company(plan.judges, "worker")
+        self._ledger, self._watcher, self._group = ledger, watcher, group
         self._known = LookUp(ledger.done(), {})
         self._under_way: dict[str, asyncio.Future[Payload | Fault]] = {}
         self._new: set[str] = set()  # cells done by this run, of which the ledger tells when another arm asks for them
         self.made = self.found = self.faults = 0
+        self.stopped = ""
 
-    async def make(self, cell: Cell, task: Task) -> Payload | Fault:
+    async def make(self, cell: Cell, task: Task, purpose: str) -> Payload | Fault:
         key = cell.key
         found = self._ledger.find(cell) if key in self._new else self._known.find(cell)
         if found is not None:
@@ -102,9 +133,13 @@ class _Maker:
         future: asyncio.Future[Payload | Fault] = asyncio.get_running_loop().create_future()
         self._under_way[key] = future
         try:
-            result = await self._pool.do(task)
-            assert not isinstance(result, dict)
-            self._keep([Made(cell, result)])
+            with recording() as calls:
+                try:
+                    result = await self.hands.do(task)
+                except BaseException:
+                    self._keep([], calls, key, purpose)  # what was paid is told, whatever ended the run
+                    raise
+            self._keep([Made(cell, result)], calls, key, purpose)
             if not isinstance(result, Fault):
                 self._new.add(key)
             future.set_result(result)
@@ -114,34 +149,104 @@ class _Maker:
                 future.cancel()
             del self._under_way[key]
 
-    async def rule(self, cells: Mapping[str, Cell], task: Rule) -> Rulings:
-        rulings: dict[str, Ruling | Fault] = {}
-        for name, cell in cells.items():
-            ruling = self._known.find(cell)
-            if ruling is not None:
-                assert isinstance(ruling, Ruling)
-                rulings[name] = ruling
-                self._count(cell, made=False, fault=False)
-        missing = tuple(name for name in cells if name not in rulings)
-        if missing:
-            known = {name: ruling for name, ruling in rulings.items() if isinstance(ruling, Ruling)}
-            done = await self._pool.do(msgspec.structs.replace(task, judges=missing, known=known))
-            if isinstance(done, Fault):
-                done = dict.fromkeys(missing, done)
-            assert isinstance(done, dict)
-            self._keep([Made(cells[name], done[name]) for name in missing])
-            rulings.update(done)
+    async def rule(self, cells: Mapping[str, tuple[Cell, ...]], exchange: Exchange) -> Rulings:
+        """Judges of the workers in one call; each of the others on its own, as soon as those it needs have decided."""
+        rulings: dict[str, list[Ruling | Fault | None]] = {}
+        for title, repeats in cells.items():
+            rulings[title] = []
+            for cell in repeats:
+                found = self._known.find(cell)
+                assert found is None or isinstance(found, Ruling)
+                rulings[title].append(found)
+                if found is not None:
+                    self._count(cell, made=False, fault=False)
+        quick = tuple(title for title in cells if title in self._quick and rulings[title][0] is None)
+        alone = [t for t in cells if t not in self._quick and any(ruling is None for ruling in rulings[t])]
+        if alone:
+            async with asyncio.TaskGroup() as group:
+                ready: dict[str, asyncio.Task[None]] = {}
+                if quick:
+                    company = group.create_task(self._rule_here(quick, cells, exchange, rulings, heavy=False))
+                    ready |= dict.fromkeys(quick, company)
+                for title in alone:
+                    work = self._rule_alone(self._judges[title], cells[title], exchange, rulings, ready)
+                    ready[title] = group.create_task(work)
+        elif quick:
+            await self._rule_here(quick, cells, exchange, rulings, heavy=False)
         self._watcher.turns(1)
-        return rulings
+        return {title: tuple(one or Fault("pending") for one in found) for title, found in rulings.items()}
+
+    async def _rule_here(
+        self,
+        titles: tuple[str, ...],
+        cells: Mapping[str, tuple[Cell, ...]],
+        exchange: Exchange,
+        rulings: Mapping[str, list[Ruling | Fault | None]],
+        *,
+        heavy: bool,
+    ) -> None:
+        known = {title: found[0] for title, found in rulings.items() if isinstance(found[0], Ruling)}
+        done = await self.hands.rule(Rule(titles, exchange, known), heavy=heavy)
+        self._keep([Made(cells[title][0], done[title]) for title in titles])
+        for title in titles:
+            rulings[title][0] = done[title]
+
+    async def _rule_alone(
+        self,
+        judge: JudgePlan,
+        repeats: tuple[Cell, ...],
+        exchange: Exchange,
+        rulings: Mapping[str, list[Ruling | Fault | None]],
+        ready: Mapping[str, asyncio.Task[None]],
+    ) -> None:
+        await asyncio.gather(*(ready[need] for need in judge.needs if need in ready))
+        if judge.place != "driver":
+            await self._rule_here((judge.title,), {judge.title: repeats}, exchange, rulings, heavy=judge.place == "device")
+            return
+        known: dict[str, Ruling] = {}
+        for need in judge.needs:
+            ruling = rulings[need][0]
+            if not isinstance(ruling, Ruling):
+                cause = ruling.cause if ruling is not None else "pending"
+                self._keep([Made(cell, Fault("upstream", f"{need}: {cause}")) for cell in repeats])
+                rulings[judge.title][:] = [Fault("upstream", f"{need}: {cause}")] * len(repeats)
+                return
+            known[need] = ruling
+        missing = [n for n in range(len(repeats)) if rulings[judge.title][n] is None]
+        await asyncio.gather(*(self._decide(judge, n, repeats[n], exchange, known, rulings) for n in missing))
+
+    async def _decide(
+        self,
+        judge: JudgePlan,
+        number: int,
+        cell: Cell,
+        exchange: Exchange,
+        known: Mapping[str, Ruling],
+        rulings: Mapping[str, list[Ruling | Fault | None]],
+    ) -> None:
+        key, purpose = cell.key, f"judge {judge.title}"
+        with recording() as calls:
+            try:
+                ruling = await self.hands.decide(judge, exchange, known, seed=seed_of(key))
+            except BaseException:
+                self._keep([], calls, key, purpose)
+                raise
+        self._keep([Made(cell, ruling)], calls, key, purpose)
+        rulings[judge.title][number] = ruling
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
         return self._group.create_task(work)
 
-    def _keep(self, made: list[Made]) -> None:
+    def _keep(self, made: list[Made], calls: Sequence[Call] = (), key: str = "", purpose: str = "") -> None:
         # What the stop itself broke is not a result.
-        lasting = [one for one in made if not (isinstance(one.result, Fault) and one.result.cause == "stopped")]
-        self._ledger.record(lasting)
+        lasting = []
         for one in made:
+            if isinstance(one.result, Fault) and one.result.cause == STOPPED:
+                self.stopped = self.stopped or one.result.detail
+            else:
+                lasting.append(one)
+        self._ledger.record(lasting, [Paid(key, purpose, call) for call in calls])
+        for one in lasting:
             self._count(one.cell, made=True, fault=isinstance(one.result, Fault))
 
     def _count(self, cell: Cell, *, made: bool, fault: bool) -> None:
@@ -149,3 +254,12 @@ class _Maker:
         self.made += made and not fault
         self.found += not made
         self._watcher.cell(cell.kind, made=made, fault=fault)
+
+
+def _own_company(judges: Sequence[JudgePlan], place: str) -> frozenset[str]:
+    """Judges of one place that need no judge of another."""
+    chosen: set[str] = set()
+    for judge in judges:  # each after those it needs
+        if judge.place == place and chosen.issuperset(judge.needs):
+            chosen.add(judge.title)
+    return frozenset(chosen)

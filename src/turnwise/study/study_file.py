@@ -30,13 +30,15 @@ import msgspec
 from turnwise.agents.agent import AGENTS, Context
 from turnwise.dialogues.corpus import CORPORA
 from turnwise.foundation.catalog import Catalog, check_options
+from turnwise.foundation.endpoint import Endpoint, resolved
 from turnwise.foundation.errors import InputError
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study, UserVoice
+from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, SimulatedUser, Study, UserVoice, endpoints_named
 
 LARGEST = 4 << 20  # bytes; a study file is written by hand
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}")
 ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()+-]{0,63}")
 # The embedded judges that every study has when it names none; those that listen need the extra `embedded`.
 DEFAULT_JUDGES = (
@@ -65,6 +67,7 @@ class _Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: dict[str, Any] = {}
     instructions: str | None = None
     perturb: tuple[Named, ...] | None = None
+    user_mode: Literal["fixed", "live"] | None = None
 
 
 class _User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +88,8 @@ class _Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: dict[str, Any] = {}
     transcriber: Named = "pocketsphinx"
     judges: tuple[str | JudgeChoice, ...] = DEFAULT_JUDGES
+    simulator: SimulatedUser | None = None
+    endpoints: dict[str, Endpoint] = {}
     on_fault: Literal["stop", "skip"] = "stop"
     bar: dict[str, float] = {}
 
@@ -108,6 +113,8 @@ def read_study(raw: Any, name: str) -> Study:
         user=user,
         transcriber=_choice(written.transcriber),
         judges=tuple(JudgeChoice(j) if isinstance(j, str) else j for j in written.judges),
+        simulator=written.simulator,
+        endpoints=written.endpoints,
         seed=written.seed,
         on_fault=written.on_fault,
         bar=written.bar,
@@ -172,8 +179,14 @@ def _fields(type_: Any, path: str) -> list[str]:
             type_ = _User
         elif part == "arms":
             type_ = _Arm
-        elif part in ("perturb", "judges", "transcriber"):
+        elif part in ("perturb", "transcriber"):
             type_ = Choice
+        elif part == "judges":
+            type_ = JudgeChoice
+        elif part == "simulator":
+            type_ = SimulatedUser
+        elif part == "endpoints":
+            type_ = Endpoint
     return list(type_.__struct_fields__)
 
 
@@ -202,6 +215,7 @@ def _resolve(written: _Study, arm: str, name: str) -> Arm:
     options: dict[str, Any] = {}
     context = dict(written.context)
     instructions, perturb = written.instructions, None
+    mode: Literal["fixed", "live"] = "fixed"
     for part in (written.arms[link] for link in reversed(chain)):
         if part.agent is not None and part.agent != agent:
             agent, options = part.agent, {}  # another agent has other options
@@ -209,12 +223,13 @@ def _resolve(written: _Study, arm: str, name: str) -> Arm:
         context |= part.context
         instructions = instructions if part.instructions is None else part.instructions
         perturb = perturb if part.perturb is None else tuple(_choice(c) for c in part.perturb)
+        mode = part.user_mode or mode
     if agent is None:
         raise InputError(f"{name}: arms.{arm}.agent: missing", "name an agent, or a base arm that has one")
     policy: Context = _convert(context, Context, name, f"arms.{arm}.context")
     if isinstance(policy.past, int) and policy.past < 0:
         raise InputError(f'{name}: arms.{arm}.context.past: expected "all" or a number of rounds from 0, got {policy.past}')
-    return Arm(arm, agent, options, policy, instructions, perturb, written.arms[arm].base or "")
+    return Arm(arm, agent, options, policy, instructions, perturb, written.arms[arm].base or "", mode)
 
 
 def _check(study: Study, name: str) -> None:
@@ -236,12 +251,41 @@ def _check(study: Study, name: str) -> None:
         raise InputError(f"{name}: corpus.n: expected at least 1, got {study.corpus.n}")
     if len(set(study.corpus.ids)) != len(study.corpus.ids):
         raise InputError(f"{name}: corpus.ids: an id is named twice")
-    criteria = [c.name for judge in study.judges for c in JUDGES.build(judge.name, judge.options).criteria]
+    _check_live(study, name)
+    for endpoint in endpoints_named(study):
+        resolved(endpoint, study.endpoints)
+    for judge in study.judges:
+        if judge.label and not LABEL.fullmatch(judge.label):
+            raise InputError(f"{name}: judges: label {judge.label[:40]!r}: letters, digits and ._+- only, 32 at most")
+        if not 1 <= judge.repeats <= 100:
+            raise InputError(f"{name}: judges: repeats: expected 1 to 100, got {judge.repeats}")
+    criteria = [
+        f"{judge.label}/{c.name}" if judge.label else c.name
+        for judge in study.judges
+        for c in JUDGES.build(judge.name, judge.options).criteria
+    ]
     for key in study.bar:
         if key not in criteria:
             close = difflib.get_close_matches(key, criteria, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"criteria: {', '.join(criteria)}"
             raise InputError(f"{name}: bar.{key}: no judge of this study gives it", hint)
+
+
+def _check_live(study: Study, name: str) -> None:
+    """What arms with a simulated user need, and cannot have."""
+    live = [arm for arm in study.arms if arm.user_mode == "live"]
+    if not live:
+        return
+    if study.simulator is None:
+        raise InputError(f"{name}: arms.{live[0].name}.user_mode: there is no simulated user", "declare one under [simulator]")
+    _known(AGENTS, Choice(study.simulator.agent, study.simulator.options), f"{name}: simulator")
+    if AGENTS.build(study.simulator.agent, study.simulator.options).speaks:
+        raise InputError(
+            f"{name}: simulator.agent: {study.simulator.agent!r} speaks by itself", "name a text agent, such as 'chat'"
+        )
+    for arm in live:
+        if arm.context.replies == "written":
+            raise InputError(f"{name}: arms.{arm.name}.context.replies: a live conversation has no written replies")
 
 
 def _known(catalog: Catalog, choice: Choice, place: str) -> None:

@@ -30,8 +30,10 @@ def opening(dialogue: Dialogue) -> tuple[Turn, ...]:
     return dialogue.turns[:first]
 
 
-def show(dialogue: Dialogue, instructions: str, context: Context, before: Sequence[Happened], now: Happened) -> View:
-    """What the policy lets an agent see of this turn."""
+def show(
+    dialogue: Dialogue, instructions: str, context: Context, before: Sequence[Happened], now: Happened, *, remembers: int = 0
+) -> View:
+    """What the policy lets an agent see of this turn; its voice may remember so many of its own utterances besides."""
     shown = before if context.past == "all" else before[max(0, len(before) - context.past) :]
     past: list[Past] = []
     if len(shown) == len(before) and context.past != 0:  # nothing was cut: the agent's opening turns belong to the past too
@@ -41,10 +43,12 @@ def show(dialogue: Dialogue, instructions: str, context: Context, before: Sequen
         agent = _agent(one, context)
         if agent is not None:
             past.append(agent)
+    own = [Past("agent", one.reply.text, one.reply.clip) for one in before if one.reply is not None and one.reply.clip]
+    voice = tuple(own[-remembers:]) if remembers else ()
     if context.user == "audio":
-        return View(dialogue.id, now.round.number, instructions, tuple(past), None, now.clip)
+        return View(dialogue.id, now.round.number, instructions, tuple(past), None, now.clip, voice)
     text = now.round.user.text if context.user == "written" else now.transcript
-    return View(dialogue.id, now.round.number, instructions, tuple(past), text, None)
+    return View(dialogue.id, now.round.number, instructions, tuple(past), text, None, voice)
 
 
 def shown_lines(view: View) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A worker: opens what a plan names, does tasks one at a time, and turns whatever breaks into a fault of that task.
+"""A worker: opens what tasks name, does them, and turns whatever breaks into a fault of that task.
 
 The same class works in this process, in a pool's process, or on another machine: it is given a `Kit` and tasks, and keeps
 opened things between them.
@@ -6,68 +6,100 @@ opened things between them.
 
 from __future__ import annotations
 
-import traceback
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from turnwise.agents.agent import AGENTS, Session, Surroundings
+from turnwise.agents.agent import AGENTS, Asked, SessionMany, Surroundings
 from turnwise.dialogues.dialogue import Dialogue
-from turnwise.foundation.errors import EngineError, TurnwiseError
-from turnwise.foundation.fingerprint import fingerprint, seed_of
-from turnwise.foundation.secrets import without_secrets
+from turnwise.foundation.audio import Sound
+from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.errors import EngineError
+from turnwise.foundation.fingerprint import seed_of
 from turnwise.judges.judge import JUDGES, Bench, Sitting
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
-from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Heard, Hearing, Material, Speaking, hearing_key
+from turnwise.speech.engine import (
+    RECOGNIZERS,
+    SYNTHESIZERS,
+    Heard,
+    HearingMany,
+    Listening,
+    Material,
+    Said,
+    SpeakingMany,
+    Utterance,
+    hearing_key,
+    speaking_key,
+)
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.cell import SILENCE_DBFS, Answer, Payload, Ruling, Transcript
+from turnwise.study.caught import fault_of, for_the_user, recordable, ruling_of, sound_reply
+from turnwise.study.cell import SILENCE_DBFS, Payload, Ruling, Transcript
 from turnwise.study.plan import JudgePlan, Plan
-from turnwise.study.study import Arm, Choice, UserVoice
-from turnwise.study.task import Ask, Hear, Rule, Speak, Task
+from turnwise.study.task import (
+    Ask,
+    Degrade,
+    Free,
+    Hear,
+    Part,
+    Rule,
+    Speak,
+    SpokenClip,
+    Task,
+    Thought,
+    Transcribe,
+    Understood,
+)
 
-T = TypeVar("T", Clip, Transcript, Answer, Ruling)
-
-Done = Payload | dict[str, Ruling | Fault] | Fault
+Done = Payload | SpokenClip | Understood | Thought | dict[str, Ruling | Fault] | Fault | None
+CATALOGS: dict[str, Catalog] = {"agent": AGENTS, "recognizer": RECOGNIZERS, "synthesizer": SYNTHESIZERS}
+MUTE = Transcript("", note=f"no sound above {SILENCE_DBFS:.0f} dBFS", silent=True)
 
 
 class Kit(msgspec.Struct, frozen=True):
     """All that a worker must know of a plan. Small parts of it cross process borders once, at the start."""
 
     clips: str  # folder of the clip store
-    user: UserVoice
-    voice: str  # identity of the user's voice
-    transcriber: Choice
-    transcriber_identity: str
-    transcriber_adapts: bool
-    material: Material
-    background: tuple[Dialogue, ...]
-    arms: dict[str, Arm]
-    adapting: tuple[str, ...]  # arms that are given the material
-    reading: tuple[str, ...]  # arms that are given the corpus
-    judges: dict[str, JudgePlan]
+    material: Material  # for those parts that adapt to it
+    background: tuple[Dialogue, ...]  # for agents that read the corpus, and for judges
+    judges: dict[str, JudgePlan]  # by title
 
 
 def kit_of(plan: Plan, clips: Path) -> Kit:
     """What a worker must know of this plan."""
-    study = plan.study
-    return Kit(
-        clips=str(clips),
-        user=study.user,
-        voice=plan.voice,
-        transcriber=study.transcriber,
-        transcriber_identity=plan.transcriber,
-        transcriber_adapts=plan.transcriber_adapts,
-        material=plan.material,
-        background=plan.background,
-        arms={arm.name: arm for arm in study.arms},
-        adapting=tuple(name for name, arm in plan.arms.items() if arm.adapts),
-        reading=tuple(name for name, arm in plan.arms.items() if arm.reads_corpus),
-        judges={judge.name: judge for judge in plan.judges},
-    )
+    return Kit(str(clips), plan.material, plan.background, {judge.title: judge for judge in plan.judges})
+
+
+class Known:
+    """Parts as they are built, with what their results are called. One for each process."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._built: dict[str, Any] = {}
+        self._identities: dict[str, str] = {}
+
+    def built(self, part: Part) -> Any:
+        if part.key not in self._built:
+            self._built[part.key] = CATALOGS[part.kind].build(part.name, part.options)
+        return self._built[part.key]
+
+    def identity(self, part: Part) -> str:
+        if part.key not in self._identities:
+            self._identities[part.key] = CATALOGS[part.kind].identity(part.name, part.options)
+        return self._identities[part.key]
+
+    def hearing_key(self, task: Hear | Transcribe) -> str:
+        adapts = bool(self.built(task.part).adapts)
+        return hearing_key(self.identity(task.part), adapts, self._kit.material.digest, task.dialogue, task.clip.digest)
+
+    def speaking_key(self, task: Speak) -> str:
+        before = tuple((past.text or "", past.clip.digest) for past in task.before if past.clip is not None)
+        return speaking_key(self.identity(task.part), task.text, task.seed, before, task.dialogue, task.position)
 
 
 class Worker:
@@ -76,98 +108,188 @@ class Worker:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         self.clips = ClipStore(Path(kit.clips))
-        self._voice: Speaking | None = None
-        self._ears: Hearing | None = None
-        self._sessions: dict[str, Session] = {}
+        self.known = Known(kit)
+        self._open: dict[str, Any] = {}
         self._sittings: dict[str, Sitting] = {}
+
+    def do_many(self, tasks: Sequence[Task]) -> list[Done]:
+        """The tasks' results, in order; what can be done at once is, and if that fails, one by one."""
+        if len(tasks) == 1:
+            return [self.do(tasks[0])]
+        try:
+            together = self._together(tasks)
+        except Exception as error:
+            if for_the_user(error):
+                raise
+            together = None  # whose fault it was shows when each is alone
+        return [self.do(task) for task in tasks] if together is None else together
 
     def do(self, task: Task) -> Done:
         """The task's result.
 
         What the user must mend before anything can go on (a full disk, a missing package, a wrong option) is raised; whatever
-        else breaks is recorded. This handler and the judges' below are the only ones that catch everything.
+        else breaks is recorded.
         """
         try:
             match task:
                 case Speak():
-                    return _recordable(self._speak(task), Clip)
+                    return recordable(self._speak([task])[0], SpokenClip)
+                case Degrade():
+                    return recordable(self._degrade(task), Clip)
                 case Hear():
-                    return _recordable(self._hear(task), Transcript)
+                    return recordable(self._hear([task])[0], Understood)
+                case Transcribe():
+                    return recordable(self._transcribe([task])[0], Transcript)
                 case Ask():
-                    return _recordable(self._ask(task), Answer)
+                    return recordable(self._ask([task])[0], Thought)
                 case Rule():
                     return self._rule(task)
+                case Free():
+                    self._free(task)
+            return None
         except Exception as error:
-            if _for_the_user(error):
+            if for_the_user(error):
                 raise
             return fault_of(error)
 
     def close(self) -> None:
-        for opened in (self._voice, self._ears, *self._sessions.values(), *self._sittings.values()):
-            if opened is not None:
-                opened.close()
-        self._voice = self._ears = None
-        self._sessions.clear()
+        for opened in (*self._open.values(), *self._sittings.values()):
+            opened.close()
+        self._open.clear()
         self._sittings.clear()
 
-    def _speak(self, task: Speak) -> Clip:
-        clip, _ = self.clips.once(fingerprint("spoken", self.kit.voice, task.text, task.seed), lambda: self._say(task), Clip)
-        if not task.perturb:
-            return clip
-        sound, words = self.clips.load(clip), []
+    # ------------------------------------------------------------------ parts
+
+    def _opened(self, part: Part) -> Any:
+        if part.key not in self._open:
+            built = self.known.built(part)
+            material = self.kit.material if getattr(built, "adapts", False) else Material()
+            match part.kind:
+                case "synthesizer":
+                    self._open[part.key] = built.open()
+                case "recognizer":
+                    self._open[part.key] = built.open(material)
+                case "agent":
+                    corpus = self.kit.background if getattr(built, "reads_corpus", False) else ()
+                    self._open[part.key] = built.open(Surroundings(self.clips, material, corpus=corpus))
+        return self._open[part.key]
+
+    def _free(self, task: Free) -> None:
+        for key in task.parts:
+            opened = self._open.pop(key, None)
+            if opened is not None:
+                opened.close()
+
+    def _together(self, tasks: Sequence[Task]) -> list[Done] | None:
+        """All of one part in as few calls as it takes; None where they cannot be done together."""
+        speaking = [task for task in tasks if isinstance(task, Speak)]
+        hearing = [task for task in tasks if isinstance(task, Hear)]
+        transcribing = [task for task in tasks if isinstance(task, Transcribe)]
+        asking = [task for task in tasks if isinstance(task, Ask)]
+        done: list[Done] = []
+        if len(speaking) == len(tasks):
+            done += [recordable(one, SpokenClip) for one in self._speak(speaking)]
+        elif len(hearing) == len(tasks):
+            done += [recordable(one, Understood) for one in self._hear(hearing)]
+        elif len(transcribing) == len(tasks):
+            done += [recordable(one, Transcript) for one in self._transcribe(transcribing)]
+        elif len(asking) == len(tasks) and isinstance(self._opened(asking[0].part), SessionMany):
+            done += [recordable(one, Thought) for one in self._ask(asking)]
+        else:
+            return None
+        return done
+
+    def _speak(self, tasks: Sequence[Speak]) -> list[SpokenClip]:
+        """Utterances of one voice; those that were spoken before are remembered."""
+        keys = [self.known.speaking_key(task) for task in tasks]
+        found = [self.clips.recall(key, Clip) for key in keys]
+        # A clip that is remembered but whose file is gone is spoken again, and took the time it took at first.
+        found = [None if memo is None or not self.clips.path(memo[0]).is_file() else memo for memo in found]
+        missing = [number for number, memo in enumerate(found) if memo is None]
+        if missing:
+            voice = self._opened(tasks[0].part)
+            utterances = [self._utterance(tasks[number], keys[number]) for number in missing]
+            size = voice.batch if isinstance(voice, SpeakingMany) else 1
+            for start in range(0, len(missing), size):
+                some = utterances[start : start + size]
+                began = time.perf_counter()
+                if isinstance(voice, SpeakingMany):
+                    sounds = voice.speak_many(some)
+                else:
+                    sounds = [voice.speak(one.text, seed=one.seed) for one in some]
+                seconds = time.perf_counter() - began
+                for number, sound in zip(missing[start : start + size], sounds, strict=True):
+                    if not len(sound.samples):
+                        raise EngineError("empty-audio", f"no sound came of {tasks[number].text[:60]!r}")
+                    clip = self.clips.keep(sound)
+                    found[number] = clip, self.clips.remember(keys[number], clip, seconds)
+        return [SpokenClip(*memo) for memo in found if memo is not None]
+
+    def _utterance(self, task: Speak, key: str) -> Utterance:
+        before = tuple(Said(past.text or "", self.clips.load(past.clip)) for past in task.before if past.clip is not None)
+        seed = seed_of(key) if task.seed is None else task.seed
+        return Utterance(task.text, seed, before, task.dialogue, task.position)
+
+    def _degrade(self, task: Degrade) -> Clip:
+        sound, words = self.clips.load(task.clip), []
         for number, choice in enumerate(task.perturb):
             perturbation = PERTURBATIONS.build(choice.name, choice.options)
-            sound = perturbation.apply(sound, task.perturb_seed + number)
+            sound = perturbation.apply(sound, task.seed + number)
             words.append(perturbation.describe())
-        return self.clips.keep(sound, f"{'; '.join(words)}; seed {task.perturb_seed}")
+        return self.clips.keep(sound, f"{'; '.join(words)}; seed {task.seed}")
 
-    def _say(self, task: Speak) -> Clip:
-        if self._voice is None:
-            self._voice = SYNTHESIZERS.build(self.kit.user.engine, self.kit.user.options).open()
-        sound = self._voice.speak(task.text, seed=task.seed)
-        if not len(sound.samples):
-            raise EngineError("empty-audio", f"the user's voice gave no sound for {task.text!r}")
-        return self.clips.keep(sound)
+    def _hear(self, tasks: Sequence[Hear | Transcribe]) -> list[Understood]:
+        """Clips through the same ears; those that were heard before are remembered."""
+        keys = [self.known.hearing_key(task) for task in tasks]
+        found = [self.clips.recall(key, Heard) for key in keys]
+        missing = [number for number, memo in enumerate(found) if memo is None]
+        if missing:
+            ears = self._opened(tasks[0].part)
+            size = ears.batch if isinstance(ears, HearingMany) else 1
+            for start in range(0, len(missing), size):
+                numbers = missing[start : start + size]
+                some = [Listening(self.clips.load(tasks[n].clip), tasks[n].dialogue, seed_of(keys[n])) for n in numbers]
+                began = time.perf_counter()
+                if isinstance(ears, HearingMany):
+                    heard = ears.hear_many(some)
+                else:
+                    heard = [ears.hear(one.sound, dialogue=one.dialogue, seed=one.seed) for one in some]
+                seconds = time.perf_counter() - began
+                for number, one in zip(numbers, heard, strict=True):
+                    found[number] = one, self.clips.remember(keys[number], one, seconds)
+        return [Understood(*memo) for memo in found if memo is not None]
 
-    def _hear(self, task: Hear) -> Transcript:
-        kit = self.kit
-        key = hearing_key(kit.transcriber_identity, kit.transcriber_adapts, kit.material.digest, task.dialogue, task.clip.digest)
-        sound = self.clips.load(task.clip)
-        peak = float(np.abs(sound.samples).max()) if len(sound.samples) else 0.0
-        if peak < 10 ** (SILENCE_DBFS / 20):
-            return Transcript("", note=f"no sound above {SILENCE_DBFS:.0f} dBFS", silent=True)
-        if self._ears is None:
-            material = kit.material if kit.transcriber_adapts else Material()
-            self._ears = RECOGNIZERS.build(kit.transcriber.name, kit.transcriber.options).open(material)
-        ears = self._ears
-        heard, _ = self.clips.once(key, lambda: ears.hear(sound, dialogue=task.dialogue, seed=seed_of(key)), Heard)
-        return Transcript(heard.text, heard.note)
+    def _transcribe(self, tasks: Sequence[Transcribe]) -> list[Transcript]:
+        silent = [is_silent(self.clips.load(task.clip)) for task in tasks]
+        heard = iter(self._hear([task for task, mute in zip(tasks, silent, strict=True) if not mute]) if not all(silent) else ())
+        return [MUTE if mute else transcript_of(next(heard).heard) for mute in silent]
 
-    def _ask(self, task: Ask) -> Answer:
-        if task.arm not in self._sessions:
-            arm = self.kit.arms[task.arm]
-            material = self.kit.material if task.arm in self.kit.adapting else Material()
-            corpus = self.kit.background if task.arm in self.kit.reading else ()
-            around = Surroundings(self.clips, material, corpus=corpus)
-            self._sessions[task.arm] = AGENTS.build(arm.agent, arm.options).open(around)
-        reply = self._sessions[task.arm].answer(task.view, seed=task.seed)
-        text = whole_text(reply.text)
-        if text != reply.text:
-            note = "half characters (unpaired surrogates) were replaced"
-            reply = msgspec.structs.replace(reply, text=text, notes=(*reply.notes, note))
-        wrong = self.clips.check(reply.clip) if reply.clip is not None else None
-        if wrong:
-            raise EngineError("contract", f"the reply's clip is not in the clip store: {wrong}")
-        return Answer(reply, task.view)
+    def _ask(self, tasks: Sequence[Ask]) -> list[Thought]:
+        session = self._opened(tasks[0].part)
+        thoughts: list[Thought] = []
+        size = session.batch if isinstance(session, SessionMany) else 1
+        for start in range(0, len(tasks), size):
+            some = tasks[start : start + size]
+            began = time.perf_counter()
+            if isinstance(session, SessionMany):
+                replies = session.answer_many([Asked(task.view, task.seed) for task in some])
+            else:
+                replies = [session.answer(task.view, seed=task.seed) for task in some]
+            seconds = time.perf_counter() - began
+            thoughts += [Thought(sound_reply(reply, self.clips), seconds) for reply in replies]
+        if len(thoughts) != len(tasks):
+            raise EngineError("contract", f"{len(tasks)} turns were asked for, {len(thoughts)} replies came")
+        return thoughts
+
+    # ------------------------------------------------------------------ judges
 
     def _rule(self, task: Rule) -> dict[str, Ruling | Fault]:
         rulings: dict[str, Ruling | Fault] = dict(task.known)
-        for name in task.judges:
-            rulings[name] = self._decide(name, task, rulings)
-        return {name: rulings[name] for name in task.judges}
+        for title in task.judges:
+            rulings[title] = self._decide(self.kit.judges[title], task, rulings)
+        return {title: rulings[title] for title in task.judges}
 
-    def _decide(self, name: str, task: Rule, rulings: dict[str, Ruling | Fault]) -> Ruling | Fault:
-        judge = self.kit.judges[name]
+    def _decide(self, judge: JudgePlan, task: Rule, rulings: dict[str, Ruling | Fault]) -> Ruling | Fault:
         known: dict[str, Any] = {}
         for need in judge.needs:
             ruling = rulings[need]
@@ -175,45 +297,22 @@ class Worker:
                 return Fault("upstream", f"{need}: {ruling.cause}")
             known.update(ruling.verdicts)
         try:
-            if name not in self._sittings:
+            if judge.title not in self._sittings:
                 background = self.kit.background if judge.background else ()
-                self._sittings[name] = JUDGES.build(name, judge.options).open(Bench(self.clips, background))
-            verdicts = dict(self._sittings[name].decide(msgspec.structs.replace(task.exchange, verdicts=known)))
+                self._sittings[judge.title] = JUDGES.build(judge.name, judge.options).open(Bench(self.clips, background))
+            verdicts = self._sittings[judge.title].decide(msgspec.structs.replace(task.exchange, verdicts=known))
+            return ruling_of(judge, verdicts)
         except Exception as error:
-            if _for_the_user(error):
+            if for_the_user(error):
                 raise
             return fault_of(error)
-        broken = next((v for v in verdicts.values() if isinstance(v, Fault)), None)
-        if broken is not None:
-            return broken
-        missing = {c.name for c in judge.criteria} ^ verdicts.keys()
-        if missing:
-            return Fault("contract", f"{name} must decide on exactly its criteria; differing: {', '.join(sorted(missing))}")
-        return _recordable(Ruling(verdicts), Ruling)
 
 
-def _for_the_user(error: Exception) -> bool:
-    return isinstance(error, TurnwiseError) and not isinstance(error, EngineError)
+def is_silent(sound: Sound) -> bool:
+    """Whether there is nothing to be heard."""
+    peak = float(np.abs(sound.samples).max()) if len(sound.samples) else 0.0
+    return peak < 10 ** (SILENCE_DBFS / 20)
 
 
-def whole_text(text: str) -> str:
-    """Text that can be stored: halves of characters, which some tokenizers leave behind, become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _recordable(result: T, type_: type[T]) -> T | Fault:
-    """The result if the ledger could give it back as it is; plug-ins of others may return anything."""
-    try:
-        again = msgspec.json.decode(msgspec.json.encode(result), type=type_)
-    except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        return Fault("contract", whole_text(without_secrets(f"the result cannot be recorded: {error}")))
-    return result if again == result else Fault("contract", "the result is not the same after it was recorded")
-
-
-def fault_of(error: Exception) -> Fault:
-    """An exception as a fault: what, where, and no secret."""
-    place = traceback.extract_tb(error.__traceback__)
-    where = f" (in {Path(place[-1].filename).name}, line {place[-1].lineno})" if place else ""
-    if isinstance(error, EngineError):
-        return Fault(whole_text(error.cause), whole_text(without_secrets(error.message)))
-    return Fault("error", whole_text(without_secrets(f"{type(error).__name__}: {error}{where}")))
+def transcript_of(heard: Heard) -> Transcript:
+    return Transcript(heard.text, heard.note)

@@ -1,12 +1,12 @@
 """The chain of recogniser, mind and synthesizer, on stub engines."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from turnwise.agents.agent import AGENTS, Past, Reply, Surroundings, View
+from at_hand import AtHand
+from turnwise.agents.agent import AGENTS, Past, Reply, View
 from turnwise.agents.roster.cascade import Cascade, agent
 from turnwise.dialogues.dialogue import Dialogue, Turn
 from turnwise.foundation.errors import EngineError, InputError
@@ -63,17 +63,17 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     sys.modules.pop("counting_parts", None)
 
 
-def around(tmp_path: Path, **more: Any) -> Surroundings:
-    return Surroundings(ClipStore(tmp_path / "clips"), Material(digest="m"), **more)
+def around(tmp_path: Path, **more: Any) -> AtHand:
+    return AtHand(tmp_path, **more)
 
 
 def spoken(clips: ClipStore, text: str) -> Clip:
     return clips.keep(SYNTHESIZERS.build("stub").open().speak(text, seed=1))
 
 
-def counting(**options: Mapping[str, Any]) -> Cascade:
+def counting(**options: Any) -> Cascade:
     name = "counting_parts:{}".format
-    return agent(name("recognizer"), mind=name("agent"), synthesizer=name("synthesizer"), **options)  # type: ignore[arg-type]
+    return agent(name("recognizer"), mind=name("agent"), synthesizer=name("synthesizer"), **options)
 
 
 def heard(clip: Clip, past: tuple[Past, ...] = (), number: int = 1) -> View:
@@ -82,8 +82,7 @@ def heard(clip: Clip, past: tuple[Past, ...] = (), number: int = 1) -> View:
 
 def test_words_go_in_and_come_out_as_sound(tmp_path: Path) -> None:
     surroundings = around(tmp_path)
-    session = agent(**STUBS).open(surroundings)
-    reply = session.answer(heard(spoken(surroundings.clips, "we need a restaurant for four people")), seed=1)
+    reply = surroundings.answer(agent(**STUBS), heard(spoken(surroundings.clips, "we need a restaurant for four people")))
     assert reply.heard == "we need a restaurant for four people"
     assert "four people" in reply.text
     assert reply.clip is not None
@@ -94,7 +93,7 @@ def test_words_go_in_and_come_out_as_sound(tmp_path: Path) -> None:
 def test_written_words_are_not_heard(tmp_path: Path) -> None:
     surroundings = around(tmp_path)
     clip = spoken(surroundings.clips, "one thing")
-    reply = agent(**STUBS).open(surroundings).answer(View("d", 1, "", (), "we need a hotel", clip), seed=1)
+    reply = surroundings.answer(agent(**STUBS), View("d", 1, "", (), "we need a hotel", clip))
     assert reply.heard is None
     assert reply.timings.hear is None
     assert "hotel" in reply.text
@@ -102,7 +101,7 @@ def test_written_words_are_not_heard(tmp_path: Path) -> None:
 
 def test_time_to_first_audio_is_the_sum_of_the_stages(tmp_path: Path) -> None:
     surroundings = around(tmp_path)
-    times = agent(**STUBS).open(surroundings).answer(heard(spoken(surroundings.clips, "hello")), seed=1).timings
+    times = surroundings.answer(agent(**STUBS), heard(spoken(surroundings.clips, "hello"))).timings
     assert None not in (times.hear, times.think, times.speak)
     assert times.first_audio == pytest.approx(times.hear + times.think + times.speak)  # type: ignore[operator]
 
@@ -111,8 +110,8 @@ def test_hearing_and_speaking_are_done_once_thinking_each_time(tmp_path: Path, p
     surroundings = around(tmp_path)
     clip = spoken(surroundings.clips, "hello")
     chain = counting()
-    first = chain.open(surroundings).answer(heard(clip), seed=1)
-    second = chain.open(surroundings).answer(heard(clip, number=2), seed=2)
+    first = surroundings.answer(chain, heard(clip))
+    second = surroundings.answer(chain, heard(clip, number=2), seed=2)
     done = [name for name, _ in parts.calls]
     assert (done.count("hear"), done.count("think"), done.count("speak")) == (1, 2, 1)
     assert first.clip == second.clip
@@ -123,9 +122,8 @@ def test_hearing_and_speaking_are_done_once_thinking_each_time(tmp_path: Path, p
 def test_a_recogniser_that_adapts_hears_anew_in_another_dialogue(tmp_path: Path, parts: Any) -> None:
     surroundings = around(tmp_path)
     clip = spoken(surroundings.clips, "hello")
-    session = counting().open(surroundings)
-    session.answer(heard(clip), seed=1)
-    session.answer(View("other", 1, "", (), None, clip), seed=1)
+    surroundings.answer(counting(), heard(clip))
+    surroundings.answer(counting(), View("other", 1, "", (), None, clip))
     assert [name for name, _ in parts.calls].count("hear") == 2
     assert counting().adapts
 
@@ -133,10 +131,10 @@ def test_a_recogniser_that_adapts_hears_anew_in_another_dialogue(tmp_path: Path,
 def test_a_lost_clip_is_spoken_again(tmp_path: Path) -> None:
     surroundings = around(tmp_path)
     view = View("d", 1, "", (), "hello", None)
-    first = agent(**STUBS).open(surroundings).answer(view, seed=1)
+    first = surroundings.answer(agent(**STUBS), view)
     assert first.clip is not None
     surroundings.clips.path(first.clip).unlink()
-    again = agent(**STUBS).open(surroundings).answer(view, seed=1)
+    again = surroundings.answer(agent(**STUBS), view)
     assert again.clip == first.clip
     assert surroundings.clips.check(first.clip) is None
 
@@ -144,8 +142,7 @@ def test_a_lost_clip_is_spoken_again(tmp_path: Path) -> None:
 def test_the_mind_gets_words_only(tmp_path: Path, parts: Any) -> None:
     surroundings = around(tmp_path)
     past = (Past("user", None, spoken(surroundings.clips, "earlier")), Past("agent", "as text"), Past("user", None))
-    session = counting(mind_options={"text": "view"}).open(surroundings)
-    reply = session.answer(heard(spoken(surroundings.clips, "now"), past), seed=1)
+    reply = surroundings.answer(counting(mind_options={"text": "view"}), heard(spoken(surroundings.clips, "now"), past))
     assert reply.text == "now|earlier,as text,?"
 
 
@@ -154,15 +151,13 @@ def test_an_empty_recognition_is_passed_on(tmp_path: Path, parts: Any, monkeypat
 
     surroundings = around(tmp_path)
     monkeypatch.setattr(parts.Part, "hear", lambda self, sound, *, dialogue, seed: Heard(""))
-    session = counting(mind_options={"text": "view"}).open(surroundings)
-    reply = session.answer(heard(spoken(surroundings.clips, "noise")), seed=1)
+    reply = surroundings.answer(counting(mind_options={"text": "view"}), heard(spoken(surroundings.clips, "noise")))
     assert (reply.heard, reply.text) == ("", "|")
 
 
 def test_a_mind_that_says_nothing_is_silent(tmp_path: Path, parts: Any) -> None:
     surroundings = around(tmp_path)
-    session = counting(mind_options={"text": " "}).open(surroundings)
-    reply = session.answer(heard(spoken(surroundings.clips, "hello")), seed=1)
+    reply = surroundings.answer(counting(mind_options={"text": " "}), heard(spoken(surroundings.clips, "hello")))
     assert reply == Reply("", heard="hello", timings=reply.timings, notes=("a note",))
     assert reply.timings.speak is None
     assert reply.timings.first_audio is None
@@ -171,29 +166,45 @@ def test_a_mind_that_says_nothing_is_silent(tmp_path: Path, parts: Any) -> None:
 @pytest.mark.parametrize(("part", "cause"), [("recognizer", "hear"), ("mind", "think"), ("synthesizer", "speak")])
 def test_a_broken_stage_is_named_and_its_error_kept(tmp_path: Path, parts: Any, part: str, cause: str) -> None:
     surroundings = around(tmp_path)
-    session = counting(**{f"{part}_options": {"fail": "no power"}}).open(surroundings)
+    chain = counting(**{f"{part}_options": {"fail": "no power"}})
     with pytest.raises(EngineError, match="no power") as caught:
-        session.answer(heard(spoken(surroundings.clips, "hello")), seed=1)
+        surroundings.answer(chain, heard(spoken(surroundings.clips, "hello")))
     assert caught.value.cause == cause
     assert caught.value.__cause__ is not None
     with pytest.raises(EngineError) as again:  # a failure is not remembered as a result
-        session.answer(heard(spoken(surroundings.clips, "hello")), seed=1)
+        surroundings.answer(chain, heard(spoken(surroundings.clips, "hello")))
     assert again.value.cause == cause
 
 
 def test_neither_words_nor_sound(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
-        agent(**STUBS).open(around(tmp_path)).answer(View("d", 1, "", (), None, None), seed=1)
+        around(tmp_path).answer(agent(**STUBS), View("d", 1, "", (), None, None))
     assert caught.value.cause == "no-input"
 
 
-def test_closing_closes_the_parts_and_twice_is_harmless(tmp_path: Path, parts: Any) -> None:
+def test_the_parts_belong_to_the_run(tmp_path: Path, parts: Any) -> None:
     surroundings = around(tmp_path)
-    session = counting().open(surroundings)
-    session.answer(heard(spoken(surroundings.clips, "hello")), seed=1)
-    session.close()
+    surroundings.answer(counting(), heard(spoken(surroundings.clips, "hello")))
+    assert [name for name, _ in parts.calls].count("close") == 0
+    surroundings.pool.close()
     assert [name for name, _ in parts.calls].count("close") == 3
-    session.close()
+
+
+def test_the_reply_keeps_the_words_and_the_voice_gets_them_clean(tmp_path: Path, parts: Any) -> None:
+    surroundings = around(tmp_path)
+    said = "**Sure!** Call (312) 555-0100, or ask your Assistant."
+    for clean, spoken_words in ((True, "Sure! Call (312) 555-0100, or ask your Assistant."), (False, said)):
+        reply = surroundings.answer(counting(mind_options={"text": said}, clean=clean), View("d", 1, "", (), "hi", None))
+        assert reply.text == said
+        assert reply.clip is not None
+        ears = RECOGNIZERS.build("stub").open(Material())
+        assert ears.hear(surroundings.clips.load(reply.clip), dialogue="", seed=1).text == spoken_words
+
+
+def test_where_it_and_its_parts_work() -> None:
+    chain = agent(**STUBS)
+    assert chain.place == "driver"
+    assert [place for _, place in chain.parts()] == ["worker", "worker", "worker"]
 
 
 def test_identity_follows_every_part() -> None:
@@ -213,8 +224,8 @@ def test_what_it_forwards(tmp_path: Path) -> None:
     assert retrieval.phrases() == ()
     assert (retrieval.reads_corpus, agent(**STUBS).reads_corpus, agent(**STUBS).adapts) == (True, False, False)
     other = Dialogue("o", (Turn("user", "hello"), Turn("agent", "good day to you")))
-    session = retrieval.open(around(tmp_path, corpus=(other,)))
-    assert session.answer(View("d", 1, "", (), "hello", None), seed=1).text == "good day to you"
+    found = around(tmp_path, corpus=(other,)).answer(retrieval, View("d", 1, "", (), "hello", None))
+    assert found.text == "good day to you"
 
 
 def test_wrong_parts_are_refused_when_building() -> None:

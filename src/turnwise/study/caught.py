@@ -1,0 +1,78 @@
+"""Whatever breaks, as a fault; whatever comes back, as something the ledger can hold."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from turnwise.agents.agent import Reply
+from turnwise.foundation.errors import EngineError, RunStopped, TurnwiseError
+from turnwise.foundation.remote import BudgetSpent
+from turnwise.foundation.secrets import without_secrets
+from turnwise.judges.verdict import Abstention, Fault, Score, Verdict
+from turnwise.speech.clip_store import ClipStore
+from turnwise.study.cell import Ruling
+from turnwise.study.plan import JudgePlan
+
+T = TypeVar("T")
+
+STOPPED = "stopped"  # cause of a fault that the stop of the run made: no result, and never recorded
+
+
+def for_the_user(error: Exception) -> bool:
+    """Whether only the user can mend it, so that nothing else is worth trying."""
+    return isinstance(error, TurnwiseError) and not isinstance(error, EngineError)
+
+
+def fault_of(error: Exception) -> Fault:
+    """An exception as a fault: what, where, and no secret."""
+    if isinstance(error, RunStopped | BudgetSpent):
+        return Fault(STOPPED, error.message)
+    place = traceback.extract_tb(error.__traceback__)
+    where = f" (in {Path(place[-1].filename).name}, line {place[-1].lineno})" if place else ""
+    if isinstance(error, EngineError):
+        return Fault(whole_text(error.cause), whole_text(without_secrets(error.message)))
+    return Fault("error", whole_text(without_secrets(f"{type(error).__name__}: {error}{where}")))
+
+
+def whole_text(text: str) -> str:
+    """Text that can be stored: halves of characters, which some tokenizers leave behind, become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def recordable(result: T, type_: type[T]) -> T | Fault:
+    """The result if the ledger could give it back as it is; plug-ins of others may return anything."""
+    try:
+        again = msgspec.json.decode(msgspec.json.encode(result), type=type_)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        return Fault("contract", whole_text(without_secrets(f"the result cannot be recorded: {error}")))
+    return result if again == result else Fault("contract", "the result is not the same after it was recorded")
+
+
+def sound_reply(reply: Reply, clips: ClipStore) -> Reply:
+    """A reply whose text can be stored and whose clip is there."""
+    text = whole_text(reply.text)
+    if text != reply.text:
+        note = "half characters (unpaired surrogates) were replaced"
+        reply = msgspec.structs.replace(reply, text=text, notes=(*reply.notes, note))
+    wrong = clips.check(reply.clip) if reply.clip is not None else None
+    if wrong:
+        raise EngineError("contract", f"the reply's clip is not in the clip store: {wrong}")
+    return reply
+
+
+def ruling_of(judge: JudgePlan, verdicts: Mapping[str, Verdict]) -> Ruling | Fault:
+    """A judge's verdicts, if it decided on exactly its criteria; one criterion at fault makes the turn be asked again."""
+    verdicts = dict(verdicts)
+    missing = set(judge.plain) ^ verdicts.keys()
+    if missing:
+        return Fault("contract", f"{judge.name} must decide on exactly its criteria; differing: {', '.join(sorted(missing))}")
+    broken: Any = next((v for v in verdicts.values() if isinstance(v, Fault)), None)
+    if broken is None:
+        return recordable(Ruling(verdicts), Ruling)
+    kept = {name: v for name, v in verdicts.items() if isinstance(v, Score | Abstention)}
+    return recordable(Fault(whole_text(broken.cause), whole_text(without_secrets(broken.detail)), kept), Fault)
