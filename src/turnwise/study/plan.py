@@ -136,6 +136,12 @@ def make_plan(study: Study, folder: Path) -> Plan:
             f"the transcriber {study.transcriber.name!r} uses a language model of the corpus, the dialogue being heard left out;"
             " its word error rate is in the table"
         )
+    live = [arm.name for arm in study.arms if arm.user_mode == "live"]
+    if live:
+        notes.append(
+            f"{', '.join(live)}: played with a simulated user, who answers what the agent says; every such arm hears another user, so"
+            " compare it with arms of written turns only as a whole"
+        )
     remark = getattr(transcriber, "remark", "")
     if remark:
         notes.append(f"the transcriber {study.transcriber.name!r}: {remark}")

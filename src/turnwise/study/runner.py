@@ -99,6 +99,8 @@ async def _keep_going(plan: Plan, waiting: Iterator[tuple[Arm, Dialogue]], maker
                 watcher.turns(1, faults=faults)
             elif faults:
                 watcher.turns(0, faults=1)
+        if arm.user_mode == "live" and plan.study.simulator:  # turns that were allowed for and not taken
+            watcher.turns(plan.study.simulator.most_turns - len(conversation.rounds))
 
 
 def _was_judged(answered: Answered) -> bool:
