@@ -11,7 +11,7 @@ from turnwise.agents.agent import Context
 from turnwise.dialogues.dialogue import Dialogue, Turn
 from turnwise.judges.judge import Criterion, Exchange, Judge
 from turnwise.judges.verdict import Score, Verdict
-from turnwise.study.study import Arm, Choice, Selection, Study, UserVoice
+from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study, UserVoice
 
 WORDS = ("morning", "table", "window", "river", "music", "friday", "ticket", "garden", "hotel", "dinner", "seven", "station")
 
@@ -42,7 +42,7 @@ def made_study(folder: Path, *, dialogues: int, rounds: int, arms: int) -> Study
         corpus=Selection(format="jsonl", path=str(corpus)),
         user=UserVoice(engine="stub"),
         transcriber=Choice("stub"),
-        judges=(Choice("made_study:judge"),),
+        judges=(JudgeChoice("made_study:judge"),),
     )
 
 

@@ -304,3 +304,25 @@ def test_seeds_come_from_the_study_and_the_cell(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "seeded.py").write_text(SEEDED.format(remark="LIMIT = 2", version="2"))
     assert said("one", 7) == first
     assert cells(tmp_path / "one")["reply", "done"] == 2 * before
+
+
+def test_a_clip_that_is_gone_is_made_again_when_it_is_needed(tmp_path: Path) -> None:
+    carry_out(small_study(tmp_path), tmp_path / "run", workers=0)
+    flacs = sorted((tmp_path / "run" / "clips").rglob("*.flac"))
+    for path in flacs:
+        path.unlink()
+    more = small_study(tmp_path, judges=["repetition", "wer"])  # something that needs them
+    assert carry_out(more, tmp_path / "run", workers=0).complete
+    assert sorted((tmp_path / "run" / "clips").rglob("*.flac")) == flacs
+    assert not verify(tmp_path / "run").wrong
+
+
+def test_a_row_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    study = small_study(tmp_path)
+    carry_out(study, tmp_path / "run", workers=0)
+    with opened(tmp_path / "run" / "ledger.sqlite") as db:
+        db.execute("UPDATE cell SET payload = '{\"text\":' WHERE kind = 'transcript'")
+    with pytest.raises(StorageError, match="cannot be read"):
+        load_results(tmp_path / "run")
+    with pytest.raises(StorageError, match="cannot be read"):
+        carry_out(small_study(tmp_path, judges=["generic"]), tmp_path / "run", workers=0)

@@ -14,6 +14,7 @@ from turnwise.cli.progress import Bars
 from turnwise.foundation.fingerprint import fingerprint
 from turnwise.foundation.whole_file import write_whole
 from turnwise.study.experiment import carry_out, load_results
+from turnwise.study.runner import Tally
 from turnwise.study.study import Study
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ class Shown(msgspec.Struct, frozen=True):
     code: int
 
 
-def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_audio: bool) -> int:
+def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_audio: bool, budget: float | None = None) -> int:
     """Do what is missing, build the report, print the table and the report's path; returns the exit code."""
     console = Console()
     with Bars(console) as bars:
-        done = carry_out(study, out, folder=folder, workers=workers, watcher=bars)
+        done = carry_out(study, out, folder=folder, workers=workers, watcher=bars, budget=budget)
     if done.already:
         console.print(f"nothing to do: all {done.tally.found} cells are done")
     from turnwise.report.page import program
@@ -43,7 +44,7 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
     key = fingerprint("shown", done.plan, program(), embed_audio)
     shown = _recall(kept)
     if not (done.already and shown is not None and shown.key == key and _complete(out)):
-        shown = _show(study, out, key, done.tally.faults, embed_audio=embed_audio)
+        shown = _show(study, out, key, done.tally, embed_audio=embed_audio)
         if done.complete:
             write_whole(kept, msgspec.json.encode(shown))
     click.echo(shown.text)
@@ -51,7 +52,7 @@ def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_a
     return shown.code
 
 
-def _show(study: Study, out: Path, key: str, faults: int, *, embed_audio: bool) -> Shown:
+def _show(study: Study, out: Path, key: str, tally: Tally, *, embed_audio: bool) -> Shown:
     """Build the report; the table, what is at fault, and what is below the bar."""
     from turnwise.report.page import build
     from turnwise.report.terminal import terminal_table
@@ -65,9 +66,11 @@ def _show(study: Study, out: Path, key: str, faults: int, *, embed_audio: bool) 
     paper = Console(width=screen.width, force_terminal=screen.is_terminal, record=True, file=io.StringIO())
     paper.print(terminal_table(summary))
     lines = [paper.export_text(styles=screen.is_terminal).rstrip(), *below]
-    if faults:
-        lines.append(f"{faults} cells are at fault; run the same command again to retry them")
-    return Shown(key, "\n".join(lines), FAULTS if faults else BELOW_THE_BAR if below else DONE)
+    if tally.faults:
+        lines.append(f"{tally.faults} cells are at fault; run the same command again to retry them")
+    if tally.stopped:
+        lines.append(f"stopped before everything was done: {tally.stopped}")
+    return Shown(key, "\n".join(lines), FAULTS if tally.faults or tally.stopped else BELOW_THE_BAR if below else DONE)
 
 
 def _complete(out: Path) -> bool:

@@ -13,14 +13,22 @@ import click
 @click.option(
     "--workers", type=click.IntRange(0, 256), default=None, help="Worker processes; all cores where not given, 0 for none."
 )
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help="The most that servers may cost over all runs of the folder, in the currency of the declared prices.",
+)
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
-def run_command(study: Path, out: Path | None, workers: int | None, embed_audio: bool) -> int:
+def run_command(study: Path, out: Path | None, workers: int | None, budget: float | None, embed_audio: bool) -> int:
     """Carry out the study in the file STUDY (TOML or YAML).
 
-    Running it again finishes what is missing, retries faults, and touches nothing else.
+    Running it again finishes what is missing, retries faults, and touches nothing else. A run that reaches its budget ends
+    cleanly: what was paid for is recorded, and a larger budget goes on from there.
     """
     from turnwise.cli.carry import carry
     from turnwise.study.study_file import load_study
 
     declared = load_study(study)
-    return carry(declared, out or Path("runs") / study.stem, folder=study.parent, workers=workers, embed_audio=embed_audio)
+    place = out or Path("runs") / study.stem
+    return carry(declared, place, folder=study.parent, workers=workers, embed_audio=embed_audio, budget=budget)

@@ -54,7 +54,7 @@ class Hands:
         self._kit = kit
         self._pool = pool
         self._remote = remote
-        self._clips = ClipStore(Path(kit.clips))
+        self.clips = ClipStore(Path(kit.clips))
         self._known = Known(kit)
         self._reached: dict[str, Any] = {}
         self._sittings: dict[str, RemoteSitting] = {}
@@ -94,7 +94,7 @@ class Hands:
             if judge.title not in self._sittings:
                 background = self._kit.background if judge.background else ()
                 built = JUDGES.build(judge.name, judge.options)
-                self._sittings[judge.title] = built.reach(Bench(self._clips, background, self._remote))
+                self._sittings[judge.title] = built.reach(Bench(self.clips, background, self._remote))
             needed = {name: verdict for need in judge.needs for name, verdict in known[need].verdicts.items()}
             if needed:
                 exchange = msgspec.structs.replace(exchange, verdicts=needed)
@@ -151,7 +151,7 @@ class Hands:
             case Hear():
                 return Understood(*await self._once(self._known.hearing_key(task), Heard, lambda key: self._listen(task, key)))
             case Transcribe():
-                sound = await asyncio.to_thread(self._clips.load, task.clip)
+                sound = await asyncio.to_thread(self.clips.load, task.clip)
                 if is_silent(sound):
                     return MUTE
                 heard, _ = await self._once(self._known.hearing_key(task), Heard, lambda key: self._listen(task, key))
@@ -161,38 +161,38 @@ class Hands:
                 began = time.perf_counter()
                 reply = await session.answer(task.view, seed=task.seed)
                 seconds = time.perf_counter() - began
-                reply = await asyncio.to_thread(sound_reply, reply, self._clips)
+                reply = await asyncio.to_thread(sound_reply, reply, self.clips)
                 return recordable(Thought(reply, seconds), Thought)
 
     async def _say(self, task: Speak, key: str) -> Clip:
         voice: RemoteSpeaking = self._at(task.part)
 
         def earlier() -> tuple[Said, ...]:
-            return tuple(Said(p.text or "", self._clips.load(p.clip)) for p in task.before if p.clip is not None)
+            return tuple(Said(p.text or "", self.clips.load(p.clip)) for p in task.before if p.clip is not None)
 
         before = await asyncio.to_thread(earlier) if task.before else ()
         seed = seed_of(key) if task.seed is None else task.seed
         sound = await voice.speak(Utterance(task.text, seed, before, task.dialogue, task.position))
         if not len(sound.samples):
             raise EngineError("empty-audio", f"no sound came of {task.text[:60]!r}")
-        return await asyncio.to_thread(self._clips.keep, sound)
+        return await asyncio.to_thread(self.clips.keep, sound)
 
     async def _listen(self, task: Hear | Transcribe, key: str) -> Heard:
         ears: RemoteHearing = self._at(task.part)
-        sound = await asyncio.to_thread(self._clips.load, task.clip)
+        sound = await asyncio.to_thread(self.clips.load, task.clip)
         return await ears.hear(Listening(sound, task.dialogue, seed_of(key)))
 
     def _at(self, part: Part) -> Any:
         """A part of the driver, ready; reached once."""
         if part.key not in self._reached:
             built = self._known.built(part)
-            around = Around(self._clips, self._remote, self)
+            around = Around(self.clips, self._remote, self)
             self._reached[part.key] = built.reach(around if part.kind == "agent" else self._remote)
         return self._reached[part.key]
 
     async def _once(self, key: str, type_: type[T], make: Callable[[str], Awaitable[T]]) -> tuple[T, float]:
         """A step that many may ask for at the same time and that is done, and paid, once."""
-        known = self._clips.recall(key, type_)
+        known = self.clips.recall(key, type_)
         if known is not None:
             return known
         if key in self._going:
@@ -204,7 +204,7 @@ class Hands:
         try:
             began = time.perf_counter()
             value = await make(key)
-            made = value, self._clips.remember(key, value, time.perf_counter() - began)
+            made = value, self.clips.remember(key, value, time.perf_counter() - began)
             future.set_result(made)
             return made
         except Exception as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import digest, fingerprint
 from turnwise.judges.verdict import Fault
 from turnwise.study.cell import PAYLOADS, Cell, Kind, Made, Paid, Payload
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -171,7 +174,13 @@ class Ledger:
         """The result of one cell, if it is done."""
         with self._clearly():
             row = self._db.execute("SELECT payload FROM cell WHERE key = ? AND outcome = 'done'", (cell.key,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=PAYLOADS[cell.kind])
+        return None if row is None else self._decoded(row[0], PAYLOADS[cell.kind])
+
+    def _decoded(self, payload: Any, type_: type[T]) -> T:
+        try:
+            return msgspec.json.decode(payload, type=type_)
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            raise StorageError(f"{self.path}: a row cannot be read: {error}", "turnwise verify says which") from error
 
     def faults(self) -> dict[str, Fault]:
         """The newest fault of every cell that has not been done since, by key."""
@@ -180,14 +189,14 @@ class Ledger:
                 """SELECT key, payload FROM cell AS c WHERE outcome = 'fault'
                    AND NOT EXISTS (SELECT 1 FROM cell AS d WHERE d.key = c.key AND d.outcome = 'done') ORDER BY seq"""
             )
-            return {key: msgspec.json.decode(payload, type=Fault) for key, payload in rows}
+            return {key: self._decoded(payload, Fault) for key, payload in rows}
 
     def calls(self) -> Iterator[tuple[str, Call]]:
         """Purpose and record of every call to a server, in the order of their ends."""
         with self._clearly():
             if self._has("call"):
                 for purpose, body in self._db.execute("SELECT purpose, body FROM call ORDER BY seq"):
-                    yield purpose, msgspec.json.decode(body, type=Call)
+                    yield purpose, self._decoded(body, Call)
 
     def _has(self, table: str) -> bool:
         """A ledger of an older turnwise may be read as it is."""

@@ -139,8 +139,8 @@ def make_plan(study: Study, folder: Path) -> Plan:
     live = [arm.name for arm in study.arms if arm.user_mode == "live"]
     if live:
         notes.append(
-            f"{', '.join(live)}: played with a simulated user, who answers what the agent says; every such arm hears another user, so"
-            " compare it with arms of written turns only as a whole"
+            f"{', '.join(live)}: played with a simulated user, who answers what the agent says; every such arm hears another"
+            " user, so compare it with arms of written turns only as a whole"
         )
     remark = getattr(transcriber, "remark", "")
     if remark:

@@ -69,7 +69,12 @@ class LookUp:
         row = self.done.get(key)
         if row is None:
             return None
-        found = self._decoders[cell.kind].decode(row[1])
+        try:
+            found = self._decoders[cell.kind].decode(row[1])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StorageError(
+                f"a row of the ledger ({cell.kind}) cannot be read: {error}", "turnwise verify says which"
+            ) from error
         if cell.kind in _SHARED:
             self._keep[key] = found
         return found

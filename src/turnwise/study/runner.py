@@ -13,11 +13,13 @@ import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.calls import Call, recording
+from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence
+from turnwise.speech.clip import Clip
 from turnwise.study.caught import STOPPED
-from turnwise.study.cell import Cell, Made, Paid, Payload, Ruling
+from turnwise.study.cell import Answer, Cell, Made, Paid, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
 from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
@@ -129,6 +131,7 @@ class _Maker:
         found = self._ledger.find(cell) if key in self._new else self._known.find(cell)
         if found is not None:
             self._count(cell, made=False, fault=False)
+            await self._mend(found, task)
             return found
         if key in self._under_way:
             return await asyncio.shield(self._under_way[key])
@@ -150,6 +153,18 @@ class _Maker:
             if not future.done():
                 future.cancel()
             del self._under_way[key]
+
+    async def _mend(self, found: Payload, task: Task) -> None:
+        """Make a clip's file again that is gone; the same work must give the same samples, as all that follows is of those."""
+        clip = found if isinstance(found, Clip) else found.reply.clip if isinstance(found, Answer) else None
+        if clip is None or self.hands.clips.path(clip).is_file():
+            return
+        again = await self.hands.do(task)
+        made = again if isinstance(again, Clip) else again.reply.clip if isinstance(again, Answer) else None
+        if made is None or made.digest != clip.digest:
+            raise StorageError(
+                f"{self.hands.clips.path(clip)} is gone, and doing it again gave another sound", "start a new run folder"
+            )
 
     async def rule(self, cells: Mapping[str, tuple[Cell, ...]], exchange: Exchange) -> Rulings:
         """Judges of the workers in one call; each of the others on its own, as soon as those it needs have decided."""
