@@ -19,8 +19,11 @@ import click
     default=None,
     help="The most that servers may cost over all runs of the folder, in the currency of the declared prices.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what servers would be asked and its cost; ask nothing, change nothing.")
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
-def run_command(study: Path, out: Path | None, workers: int | None, budget: float | None, embed_audio: bool) -> int:
+def run_command(
+    study: Path, out: Path | None, workers: int | None, budget: float | None, dry_run: bool, embed_audio: bool
+) -> int:
     """Carry out the study in the file STUDY (TOML or YAML).
 
     Running it again finishes what is missing, retries faults, and touches nothing else. A run that reaches its budget ends
@@ -30,5 +33,9 @@ def run_command(study: Path, out: Path | None, workers: int | None, budget: floa
     from turnwise.study.study_file import load_study
 
     declared = load_study(study)
+    if dry_run:
+        from turnwise.cli.dry_run import dry_run as rehearse
+
+        return rehearse(declared, out or Path("runs") / study.stem, study.parent)
     place = out or Path("runs") / study.stem
     return carry(declared, place, folder=study.parent, workers=workers, embed_audio=embed_audio, budget=budget)
