@@ -13,32 +13,18 @@ from typing import Any
 import pytest
 
 from architecture import imported
+from needed_options import least_weights, needed
 from turnwise.agents.agent import AGENTS
 from turnwise.agents.domains import KNOWLEDGE
 from turnwise.foundation import fingerprint as naming
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import MissingDependency
+from turnwise.foundation.lineage import CARRIERS, lineage
 from turnwise.judges.judge import JUDGES
 from turnwise.quality.estimator import ESTIMATORS
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
 
-# Records, storage and naming: they carry values between the parts of a result and decide none of it.
-CARRIERS = {
-    "turnwise.agents.agent",
-    "turnwise.dialogues.dialogue",
-    "turnwise.foundation.audio",
-    "turnwise.foundation.catalog",
-    "turnwise.foundation.errors",
-    "turnwise.foundation.fingerprint",
-    "turnwise.foundation.whole_file",
-    "turnwise.judges.instrument",
-    "turnwise.judges.judge",
-    "turnwise.judges.verdict",
-    "turnwise.speech.clip",
-    "turnwise.speech.clip_store",
-    "turnwise.speech.engine",
-}
 SHELVES = (AGENTS, ESTIMATORS, JUDGES, PERTURBATIONS, RECOGNIZERS, SYNTHESIZERS)
 PLUGINS = [(catalog, name) for catalog in SHELVES for name in catalog.cards()]
 DATA = [
@@ -51,7 +37,7 @@ Identity = Callable[[Catalog, str, Path | None], str]
 
 
 @pytest.fixture
-def identity_if_changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
+def identity_if_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Identity]:
     """The identity of a plug-in as it would be if one file were another."""
     real = {"source_digest": naming.source_digest, "file_digest": naming.file_digest}
     known: dict[tuple[str, Path], str] = {}
@@ -70,6 +56,7 @@ def identity_if_changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
 
     fakes = {name: pretending(name) for name in real}
     imported_whole: list[Catalog] = []
+    weights = least_weights(tmp_path / "weights")
     for shelf in (AGENTS, ESTIMATORS, RECOGNIZERS, SYNTHESIZERS):  # one plug-in imports another by name, and would miss the fakes
         for each in shelf.cards():
             shelf.factory(each)
@@ -87,7 +74,7 @@ def identity_if_changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
         changed[0] = path.resolve() if path else None
         _forget()
         try:
-            return catalog.identity(name)
+            return catalog.identity(name, needed(catalog, name, weights))
         except MissingDependency as error:
             pytest.skip(str(error))
 
@@ -101,6 +88,7 @@ def _forget() -> None:
     from turnwise.judges.instrument import shared_digest
 
     shared_digest.cache_clear()
+    lineage.cache_clear()
 
 
 def modules_behind(path: Path, package: str) -> dict[str, Path]:

@@ -73,6 +73,20 @@ def test_audio_only_hides_the_words_and_both_shows_both() -> None:
     assert audio[1:3] == (Past("user", None, clip("u1")), Past("agent", None, clip("a1")))
     assert shown_lines(view(form="audio"))[1] == "user: [audio]"
     assert view(form="both").past[1] == Past("user", "u1 heard", clip("u1"))
+    assert view(form="user-audio").past[1:3] == (Past("user", None, clip("u1")), Past("agent", "a1 own"))
+
+
+def test_a_voice_is_given_its_own_latest_utterances_and_a_mind_never() -> None:
+    r1, r2, r3 = DIALOGUE.rounds()
+    before = [
+        Happened(r1, None, None, Reply("one", clip("c1"))),
+        Happened(r2, None, None, Reply("two", clip("c2"))),
+    ]
+    seen = show(DIALOGUE, "", Context(past=0, user="written"), before, Happened(r3, None, None), remembers=1)
+    assert (seen.past, seen.voice) == ((), (Past("agent", "two", clip("c2")),))
+    without = show(DIALOGUE, "", Context(past=0, user="written"), before, Happened(r3, None, None))
+    assert without.voice == ()
+    assert view_digest(seen) != view_digest(without)
 
 
 def test_an_opening_exists_only_before_the_first_user_turn() -> None:

@@ -19,7 +19,8 @@ from turnwise.study.reader import read_results
 from turnwise.study.results import Results
 from turnwise.study.run_folder import RunFolder
 from turnwise.study.runner import Tally, Watcher, run
-from turnwise.study.study import Study, endpoints_named
+from turnwise.study.servers import endpoints_of
+from turnwise.study.study import Study
 from turnwise.study.worker import kit_of
 
 
@@ -109,7 +110,7 @@ def _together(plan: Plan, workers: int) -> int:
     """Conversations open at a time: four per worker keep every process busy while others wait for their turn's history, and every
     connection of a server should find a turn to ask for.
     """
-    servers = sum(resolved(name, plan.study.endpoints).connections for name in endpoints_named(plan.study))
+    servers = sum(resolved(name, plan.study.endpoints).connections for name in endpoints_of(plan.study))
     return max(4, 4 * workers, servers)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from turnwise.agents.agent import Around, Past, RemoteSession, Reply, View
+from turnwise.foundation.calls import note, recording
 from turnwise.foundation.errors import EngineError, RunStopped
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.place import place_of
@@ -160,7 +161,8 @@ class Hands:
                 session: RemoteSession = self._at(task.part)
                 began = time.perf_counter()
                 reply = await session.answer(task.view, seed=task.seed)
-                seconds = time.perf_counter() - began
+                # What an agent tells of its own time leaves out what was spent in queues and on failed attempts.
+                seconds = time.perf_counter() - began if reply.timings.think is None else reply.timings.think
                 reply = await asyncio.to_thread(sound_reply, reply, self.clips)
                 return recordable(Thought(reply, seconds), Thought)
 
@@ -203,8 +205,15 @@ class Hands:
         self._going[key] = future
         try:
             began = time.perf_counter()
-            value = await make(key)
-            made = value, self.clips.remember(key, value, time.perf_counter() - began)
+            try:
+                with recording() as calls:
+                    value = await make(key)
+            finally:
+                for call in calls:
+                    note(call)
+            # The time of the attempts that counted: queues, pauses and failed attempts are no part of a stage.
+            seconds = sum(call.seconds for call in calls) if calls else time.perf_counter() - began
+            made = value, self.clips.remember(key, value, seconds)
             future.set_result(made)
             return made
         except Exception as error:

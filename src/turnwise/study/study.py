@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -90,25 +89,3 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     seed: int = 1
     on_fault: Literal["stop", "skip"] = "stop"  # after a fault the dialogue stops, or goes on without that reply
     bar: dict[str, float] = {}  # criterion -> least acceptable mean of every arm; below it the command leaves with 1
-
-
-def endpoints_named(study: Study) -> tuple[str, ...]:
-    """Every endpoint that an option of the study names, also those of the parts of an agent."""
-    found: dict[str, None] = {}
-
-    def look(options: Mapping[str, Any]) -> None:
-        for key, value in options.items():
-            if key == "endpoint" and isinstance(value, str):
-                found[value] = None
-            elif isinstance(value, Mapping):
-                look(value)
-
-    for arm in study.arms:
-        look(arm.options)
-    for judge in study.judges:
-        look(judge.options)
-    look(study.user.options)
-    look(study.transcriber.options)
-    if study.simulator is not None:
-        look(study.simulator.options)
-    return tuple(found)

@@ -35,7 +35,8 @@ from turnwise.foundation.errors import InputError
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, SimulatedUser, Study, UserVoice, endpoints_named
+from turnwise.study.servers import endpoints_of
+from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, SimulatedUser, Study, UserVoice
 
 LARGEST = 4 << 20  # bytes; a study file is written by hand
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}")
@@ -252,7 +253,7 @@ def _check(study: Study, name: str) -> None:
     if len(set(study.corpus.ids)) != len(study.corpus.ids):
         raise InputError(f"{name}: corpus.ids: an id is named twice")
     _check_live(study, name)
-    for endpoint in endpoints_named(study):
+    for endpoint in endpoints_of(study):
         resolved(endpoint, study.endpoints)
     for judge in study.judges:
         if judge.label and not LABEL.fullmatch(judge.label):

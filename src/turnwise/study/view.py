@@ -76,6 +76,9 @@ def _agent(one: Happened, context: Context) -> Past | None:
 
 
 def _formed(speaker: Speaker, words: str, clip: Clip | None, context: Context) -> Past:
-    if context.form == "text" or clip is None:
+    form = context.form
+    if form == "user-audio":
+        form = "audio" if speaker == "user" else "text"
+    if form == "text" or clip is None:
         return Past(speaker, words)
-    return Past(speaker, None if context.form == "audio" else words, clip)
+    return Past(speaker, None if form == "audio" else words, clip)
