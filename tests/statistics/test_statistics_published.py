@@ -14,8 +14,8 @@ from scipy import stats
 
 from turnwise.cli.published import published_command
 from turnwise.foundation.errors import InputError
-from turnwise.statistics import audit as module
-from turnwise.statistics.audit import Claim, audit
+from turnwise.statistics import claims as module
+from turnwise.statistics.claims import Claim, claims
 from turnwise.statistics.published_table import TABLES, Published, falls, means, published, ratios, sheets, tilts
 
 # Mean and slope of every row of Table 5, calculated apart from this package.
@@ -78,12 +78,12 @@ def test_ratio_table() -> None:
 
 
 def claim_of(word: str) -> Claim:
-    (found,) = [c for c in audit() if word in c.claim]
+    (found,) = [c for c in claims() if word in c.claim]
     return found
 
 
 def test_verdicts() -> None:
-    assert [(c.by, c.verdict) for c in audit()] == [
+    assert [(c.by, c.verdict) for c in claims()] == [
         ("paper", "holds in part"),
         ("paper", "holds in part"),
         ("paper", "holds in part"),
@@ -118,7 +118,7 @@ def test_verdicts_follow_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(made)
 
     monkeypatch.setattr(module, "published", swapped)
-    assert audit()[0].verdict == "holds"
+    assert claims()[0].verdict == "holds"
 
 
 def test_every_table_has_source_and_date() -> None:

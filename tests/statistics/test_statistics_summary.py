@@ -17,7 +17,8 @@ from made_results import INSTRUMENTS, judged_results, made_results
 from turnwise.agents.agent import Reply
 from turnwise.foundation.errors import InputError
 from turnwise.judges.verdict import Outcome, Score, Silence
-from turnwise.statistics.findings import Finding, findings
+from turnwise.statistics.finding import Finding
+from turnwise.statistics.findings import findings
 from turnwise.statistics.summary import Options, Summary, summarise
 from turnwise.statistics.summary_json import summary_bytes, summary_json
 from turnwise.study.results import Results

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from turnwise.statistics.audit import Claim
+    from turnwise.statistics.claims import Claim
     from turnwise.statistics.published_table import Published
 
 
@@ -35,15 +35,15 @@ def published_command(tables: tuple[str, ...], form: str | None) -> None:
       turnwise published --table 5 --latex
       turnwise published --table 1 --table 2 --json
     """
-    from turnwise.statistics.audit import audit
+    from turnwise.statistics.claims import claims
     from turnwise.statistics.published_table import published
 
     chosen = published(*tables)
-    claims = [claim for claim in audit() if not tables or set(claim.tables) & set(tables)]
+    found = [claim for claim in claims() if not tables or set(claim.tables) & set(tables)]
     if form == "json":
-        click.echo(json.dumps(_plain(chosen, claims), ensure_ascii=False, allow_nan=False, indent=1))
+        click.echo(json.dumps(_plain(chosen, found), ensure_ascii=False, allow_nan=False, indent=1))
         return
-    click.echo("\n".join(_written(chosen, claims, form)), nl=False)
+    click.echo("\n".join(_written(chosen, found, form)), nl=False)
 
 
 def _written(chosen: tuple[Published, ...], claims: list[Claim], form: str | None) -> list[str]:

@@ -26,9 +26,11 @@ from turnwise.report import sections
 from turnwise.report.charts.latency import STAGES
 from turnwise.report.dialogue_blocks import Packed, pack
 from turnwise.report.figures import Figures, draw_all, subset_size
+from turnwise.report.judge_tables import cost_sheets, judge_sheets
 from turnwise.report.numbers import chance, direction, interval, spoken, value
-from turnwise.report.tables import latex_tables, markdown_report
+from turnwise.report.tables import latex_tables, markdown_report, shares
 from turnwise.report.theme import css, for_file
+from turnwise.statistics.judge_findings import judge_findings
 from turnwise.statistics.summary import Summary, summarise
 from turnwise.statistics.summary_json import summary_bytes
 from turnwise.statistics.table import tidy
@@ -79,6 +81,7 @@ def report_key(results: Results, *, embed_audio: bool) -> str:
     state = hashlib.blake2b(digest_size=16)
     encode = msgspec.json.Encoder().encode
     state.update(encode([results.study, results.plan, results.created, results.tool, results.notes, results.instruments]))
+    state.update(encode([sorted(results.arm_models.items()), results.expenses]))
     for conversation in results.conversations:
         state.update(encode(conversation))
     return fingerprint("report", state.hexdigest(), turnwise.__version__, program(), embed_audio)
@@ -119,6 +122,8 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         criterion=criteria.__getitem__,
     )
     headline, groups = sections.finding_groups(summary)
+    judged, paid = judge_sheets(summary), cost_sheets(summary)
+    empty = {name for name, sheets in (("judges", judged), ("cost", paid)) if not sheets}
     text = environment.get_template("page.html.jinja").render(
         key=key,
         policy=policy(style, script),
@@ -129,16 +134,22 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         blocks=BLOCKS_HERE,
         summary=summary,
         glyphs=GLYPHS,
-        sections=sections.SECTIONS,
+        sections=[(place, name) for place, name in sections.SECTIONS if place not in empty],
         headline=headline,
         groups=groups,
+        shown=sections.shown(summary),
         overview=sections.overview(summary),
+        judges=judged,
+        kinships=[finding.text for finding in judge_findings(summary)[: len(summary.kinships)]],
+        costs=paid,
         curves=sections.curve_cards(summary, drawn),
         subset=subset_size(summary),
         profile=drawn.profile,
         survival=drawn.survival,
         latency=drawn.latency,
-        timed=[(arm.name, lines) for arm in summary.arms if (lines := [line for line in arm.latency if line.n])],
+        timed=sections.timed(summary),
+        kept=sections.kept(summary),
+        shares=shares,
         stages=STAGES,
         matrices=sections.matrices(summary),
         contrasts=sections.contrast_groups(summary),

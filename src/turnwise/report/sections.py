@@ -13,10 +13,14 @@ from turnwise.report.figures import Figures
 from turnwise.report.numbers import decimals, interval, value
 from turnwise.speech.engine import RECOGNIZERS
 from turnwise.statistics.accounting import Count
+from turnwise.statistics.contrast import Contrast
 from turnwise.statistics.correlation import POOLED
 from turnwise.statistics.estimate import Estimate
-from turnwise.statistics.findings import Finding, findings
-from turnwise.statistics.summary import Summary
+from turnwise.statistics.finding import Finding
+from turnwise.statistics.findings import findings
+from turnwise.statistics.latency import Latency
+from turnwise.statistics.summary import ArmSummary, Summary
+from turnwise.statistics.survival import Survival
 from turnwise.statistics.wording import listed, signed
 from turnwise.study.results import Results
 from turnwise.study.study import Arm, Choice
@@ -31,6 +35,8 @@ SECTIONS = (
     ("latency", "Latency"),
     ("correlation", "Correlation"),
     ("contrasts", "Differences"),
+    ("judges", "Judges"),
+    ("cost", "Cost"),
     ("dialogues", "Dialogues"),
     ("accounting", "Accounting"),
     ("study", "Study"),
@@ -45,6 +51,8 @@ KINDS = {
     "failure": "Why",
     "sound": "The sound",
     "latency": "The wait",
+    "judges": "The judges",
+    "cost": "The cost",
     "missing": "What is missing",
 }
 
@@ -63,10 +71,28 @@ def overview(summary: Summary) -> list[dict[str, Any]]:
     """A row per criterion, a cell per arm; the thread's criterion first."""
     rows = []
     for criterion in in_order(summary):
-        estimates = [arm.criteria[criterion.name].estimate for arm in summary.arms]
+        estimates = [arm.criteria[criterion.name].estimate for arm in summary.shown]
         scale = _scale(criterion, estimates)
         rows.append({"criterion": criterion, "cells": [_cell(e, criterion, scale) for e in estimates]})
     return rows
+
+
+def shown(summary: Summary) -> list[tuple[int, ArmSummary]]:
+    """Arms as tables list them, each with its place in the study, which gives its colour."""
+    places = {arm.name: place for place, arm in enumerate(summary.arms)}
+    return [(places[arm.name], arm) for arm in summary.shown]
+
+
+def timed(summary: Summary) -> list[tuple[str, list[Latency]]]:
+    """Every arm with the stages that ran; empty where nothing of any arm was timed."""
+    rows = [(arm.name, [line for line in arm.latency if line.n]) for arm in summary.shown]
+    return rows if any(lines for _, lines in rows) else []
+
+
+def kept(summary: Summary) -> list[Survival]:
+    """How long every arm keeps the thread."""
+    by_name = {arm.arm: arm for arm in summary.survival.arms} if summary.survival is not None else {}
+    return [by_name[arm.name] for arm in summary.shown] if by_name else []
 
 
 def in_order(summary: Summary) -> list[Criterion]:
@@ -79,7 +105,7 @@ def curve_cards(summary: Summary, figures: Figures) -> list[dict[str, Any]]:
     cards = []
     for criterion in in_order(summary):
         lines = []
-        for arm in summary.arms:
+        for arm in summary.shown:
             reading = arm.criteria[criterion.name]
             slope = reading.slopes.constant
             lines.append(
@@ -96,10 +122,15 @@ def curve_cards(summary: Summary, figures: Figures) -> list[dict[str, Any]]:
     return cards
 
 
+def contrasts_of(summary: Summary, criterion: str) -> list[Contrast]:
+    """The pairs under one criterion; those without a common turn last."""
+    return sorted((c for c in summary.contrasts if c.criterion == criterion), key=lambda c: c.difference is None)
+
+
 def contrast_groups(summary: Summary) -> list[dict[str, Any]]:
     groups = []
     for criterion in in_order(summary):
-        rows = [c for c in summary.contrasts if c.criterion == criterion.name]
+        rows = contrasts_of(summary, criterion.name)
         if rows:
             clear = sum(c.clear for c in rows)
             groups.append({"criterion": criterion, "rows": rows, "decided": clear, "decimals": decimals(criterion)})

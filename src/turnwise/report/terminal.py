@@ -24,7 +24,7 @@ class TerminalTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = (options.max_width - NAME) // COLUMN
         if console.is_terminal and room >= min(2, len(self.criteria)):
-            yield self._table(self.criteria[:room])
+            yield self._table(self._in_order(self.criteria[:room]))
         else:
             yield self._lines()
         yield Text(self._account())
@@ -36,12 +36,13 @@ class TerminalTable:
         for name in criteria:
             arrow = "↑" if by_name[name].better == "higher" else "↓"
             table.add_column(Text(f"{spoken(name)} {arrow}"), justify="left")
-        for arm in self.summary.arms:
+        for arm in self.summary.shown:
             cells = []
             for name in criteria:
                 estimate = arm.criteria[name].estimate
                 cell = Text(value(estimate.mean, by_name[name]), style="bold")
-                cell.append(f" {interval(estimate.low, estimate.high, by_name[name])}", style="not bold")
+                ends = interval(estimate.low, estimate.high, by_name[name]) if estimate.mean is not None else "no scored turn"
+                cell.append(f" {ends}", style="not bold")
                 cell.append(f"\nn = {estimate.n}{_missing(estimate)}", style="not bold dim")
                 cells.append(cell)
             table.add_row(Text(arm.name), *cells)
@@ -50,17 +51,21 @@ class TerminalTable:
     def _lines(self) -> Text:
         by_name = {i.criterion.name: i.criterion for i in self.summary.instruments}
         lines = []
-        for name in self.criteria:
+        for name in self._in_order(self.criteria):
             criterion = by_name[name]
             lines.append(f"{spoken(name)} ({criterion.unit}, {criterion.better} is better)")
             width = max(len(arm.name) for arm in self.summary.arms)
-            for arm in self.summary.arms:
+            for arm in self.summary.shown:
                 e = arm.criteria[name].estimate
                 said = "no scored turn"
                 if e.mean is not None:
                     said = f"{value(e.mean, criterion)} {interval(e.low, e.high, criterion)}"
                 lines.append(f"  {arm.name:<{width}}  {said}  n = {e.n}{_missing(e)}")
         return Text("\n".join(lines), overflow="fold")
+
+    def _in_order(self, criteria: list[str]) -> list[str]:
+        """The chosen criteria in the study's order."""
+        return [i.criterion.name for i in self.summary.instruments if i.criterion.name in criteria]
 
     def _account(self) -> str:
         total = self.summary.accounting.total
@@ -77,7 +82,7 @@ def terminal_table(summary: Summary) -> TerminalTable:
 
 
 def main_criteria(summary: Summary) -> list[str]:
-    """The thread and the sense, the failure that is worst anywhere, the sound, and what is left, in that order."""
+    """The thread and the sense, the failure that is worst anywhere, the sound, and what is left: the first that find room."""
     names = [i.criterion.name for i in summary.instruments]
     roles = summary.roles
     severities = {

@@ -65,27 +65,34 @@ class Accounting(msgspec.Struct, frozen=True):
 
 
 def planned_cells(results: Results) -> dict[str, int]:
-    """Cells each arm owes: every round of every dialogue of the run, under every criterion."""
+    """Cells each arm owes: every round of every dialogue of the run, under every criterion.
+
+    How many rounds a simulated user takes is known only when it has taken them: those arms owe what they played.
+    """
+    live = {arm.name for arm in results.study.arms if arm.user_mode == "live"}
+    played = dict.fromkeys(live, 0)
     rounds: dict[str, int] = {}
     seen: dict[str, set[str]] = {arm.name: set() for arm in results.study.arms}
     for conversation in results.conversations:
         dialogue = conversation.dialogue
-        expected = len(dialogue.rounds())
+        expected = len(conversation.rounds) if conversation.arm in live else len(dialogue.rounds())
         place = f"arm {conversation.arm!r}, dialogue {dialogue.id!r}"
         if dialogue.id in seen[conversation.arm]:
             raise StorageError(f"{place}: recorded twice")
         seen[conversation.arm].add(dialogue.id)
-        if rounds.setdefault(dialogue.id, expected) != expected:
+        if conversation.arm in live:
+            played[conversation.arm] += expected
+        elif rounds.setdefault(dialogue.id, expected) != expected:
             raise StorageError(f"{place}: the arms were given different dialogues under one id")
         if [answered.number for answered in conversation.rounds] != list(range(1, expected + 1)):
             raise StorageError(f"{place}: {expected} rounds were planned, {len(conversation.rounds)} are recorded")
-    for planned in results.drawn:
-        rounds.setdefault(planned, 0)  # an arm that lacks it is found out below
+    # A dialogue that an arm lacks is found out here.
+    every = set(results.drawn).union(*seen.values())
     for arm, found in seen.items():
-        if lost := sorted(rounds.keys() - found):
+        if lost := sorted(every - found):
             raise StorageError(f"arm {arm!r}: {len(lost)} dialogues are not recorded, the first is {lost[0]!r}")
     width = len(results.instruments)
-    return dict.fromkeys(seen, sum(rounds.values()) * width)
+    return {arm: (played[arm] if arm in live else sum(rounds.values())) * width for arm in seen}
 
 
 def account(table: polars.DataFrame, planned: Mapping[str, int]) -> Accounting:

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from turnwise.statistics.correlation import POOLED
 from turnwise.statistics.estimate import Estimate
-from turnwise.statistics.wording import between, listed, percent, plain, signed
+from turnwise.statistics.finding import Finding
+from turnwise.statistics.judge_findings import judge_findings
+from turnwise.statistics.wording import between, listed, money, named, percent, plain, signed
 
 if TYPE_CHECKING:
     from turnwise.statistics.summary import ArmSummary, Summary
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One sentence or two."""
-
-    kind: str  # "thread", "change", "derived", "where", "failure", "sound", "latency", "missing"
-    text: str
-    arms: tuple[str, ...] = ()
-    criterion: str = ""
-    clear: bool = (
-        False  # whether the data carry it: the interval excludes zero, and the corrected p is below 0.05 where there is one
-    )
 
 
 def findings(summary: Summary) -> list[Finding]:
@@ -33,9 +21,13 @@ def findings(summary: Summary) -> list[Finding]:
         made += _thread(summary, summary.roles.thread)
         made += _derived(summary, summary.roles.thread)
         made += _where(summary, summary.roles.thread)
+    else:
+        made += _mute(summary)
     made += _failures(summary)
     made += _sound(summary)
     made += _latency(summary)
+    made += judge_findings(summary)
+    made += _cost(summary)
     made.append(_missing(summary))
     return made
 
@@ -51,6 +43,12 @@ def _thread(summary: Summary, criterion: str) -> list[Finding]:
             text = f"{arm.name} ranks {_place(summary, arm)}: no turn of it could be scored on {criterion} ({_causes(estimate)})."
             made.append(Finding("thread", text, (arm.name,), criterion, True))
     return made
+
+
+def _mute(summary: Summary) -> list[Finding]:
+    """Arms that never said anything, where no criterion ranks the arms."""
+    text = "{} ranks last: it is silent on every turn, so nothing of it could be scored."
+    return [Finding("thread", text.format(arm.name), (arm.name,), "", True) for arm in summary.arms if arm.mute]
 
 
 def _lead(summary: Summary, best: ArmSummary, second: ArmSummary, criterion: str) -> Finding:
@@ -105,6 +103,8 @@ def _where(summary: Summary, criterion: str) -> list[Finding]:
     for place, arm in enumerate(summary.arms):
         reading = arm.criteria[criterion]
         if reading.estimate.mean is None:
+            text = f"{arm.name}: {criterion} has no score in any round ({_causes(reading.estimate)}).{_lost(summary, place)}"
+            made.append(Finding("where", text, (arm.name,), criterion, arm.mute))
             continue
         curve, slope = reading.curve, reading.slopes.constant
         ns = [point.n for point in curve.all]
@@ -122,23 +122,25 @@ def _where(summary: Summary, criterion: str) -> list[Finding]:
             trend += f"on the {slope.dialogues} dialogues that last so long"
             trend += "" if clear else ", not distinguishable from level"
         text = f"{arm.name}: {criterion} {fall}; {trend}."
-        if summary.survival is not None:
-            kept = summary.survival.arms[place]
-            text += f" The thread is lost in {kept.lost} of {kept.dialogues} dialogues"
-            if kept.lost:
-                text += (
-                    f", half of them by round {kept.median}"
-                    if kept.median is not None
-                    else ", less than half within the rounds shown"
-                )
-            if kept.lost and kept.kept_rounds is not None:
-                text += (
-                    f"; counted up to round {kept.horizon}, it takes {plain(kept.kept_rounds)} rounds on average until the loss "
-                )
-                text += between(kept.kept_low, kept.kept_high)
-            text += "."
+        text += _lost(summary, place)
         made.append(Finding("where", text, (arm.name,), criterion, bool(curve.drops) or clear))
     return made
+
+
+def _lost(summary: Summary, place: int) -> str:
+    """How many dialogues lose the thread, and when, as sentences that follow another."""
+    if summary.survival is None:
+        return ""
+    kept = summary.survival.arms[place]
+    text = f" The thread is lost in {kept.lost} of {kept.dialogues} dialogues"
+    if kept.lost:
+        text += (
+            f", half of them by round {kept.median}" if kept.median is not None else ", less than half within the rounds shown"
+        )
+    if kept.lost and kept.kept_rounds is not None:
+        text += f"; counted up to round {kept.horizon}, it takes {plain(kept.kept_rounds)} rounds on average until the loss "
+        text += between(kept.kept_low, kept.kept_high)
+    return f"{text}."
 
 
 def _failures(summary: Summary) -> list[Finding]:
@@ -146,6 +148,10 @@ def _failures(summary: Summary) -> list[Finding]:
     for place, arm in enumerate(summary.arms):
         scored = [f for f in arm.profile.failures if f.severity.mean is not None]
         if not scored:
+            if arm.profile.failures:
+                causes = _causes(arm.profile.failures[0].severity)
+                text = f"{arm.name}: no turn could be judged for failures ({causes}), which is not the same as none."
+                made.append(Finding("failure", text, (arm.name,), "", arm.mute))
             continue
         worst = max(scored, key=lambda f: f.severity.mean or 0.0)
         text = (
@@ -167,8 +173,12 @@ def _failures(summary: Summary) -> list[Finding]:
         elif not clear:
             text = text[:-1] + f"; next is {ordered[1].failure} with {plain(ordered[1].severity.mean)}, the intervals overlap."
         if summary.survival is not None and summary.survival.arms[place].causes:
-            parts = ", ".join(f"{cause} {n}" for cause, n in summary.survival.arms[place].causes.items())
+            lost = summary.survival.arms[place]
+            parts = ", ".join(f"{cause} {n}" for cause, n in lost.causes.items())
             text += f" Where it lost the thread, the main failure was: {parts}."
+            if lost.incidence:
+                shares = ", ".join(f"{i.cause} {percent(i.steps[-1].incidence)}" for i in lost.incidence)
+                text += f" As shares of all dialogues, lost by round {lost.horizon}: {shares}."
         made.append(Finding("failure", text, (arm.name,), worst.failure, clear))
     return made
 
@@ -211,6 +221,22 @@ def _latency(summary: Summary) -> list[Finding]:
         text += f"one reply in twenty takes more than {plain(first.p95, 2)} s (n = {first.n} turns)."
         made.append(Finding("latency", text, (arm.name,), "first_audio"))
     return made
+
+
+def _cost(summary: Summary) -> list[Finding]:
+    if summary.spending is None:
+        return []
+    bill = summary.spending.total
+    tokens = bill.usage.input + bill.usage.output + bill.usage.audio_input + bill.usage.audio_output
+    text = f"{bill.calls:,} calls to servers took {tokens:,} tokens and {bill.attempts:,} attempts"
+    text += f" (failed: {', '.join(f'{cause} {n:,}' for cause, n in bill.failures.items())})" if bill.failures else ""
+    text += f"; {bill.failed:,} calls never succeeded" if bill.failed else ""
+    if bill.cost is None:
+        text += "; no price is declared."
+    else:
+        text += f"; {money(bill.cost)} at the declared prices"
+        text += f", without {named(bill.unpriced)}, for which no price is declared." if bill.unpriced else "."
+    return [Finding("cost", text, (), "", True)]
 
 
 def _missing(summary: Summary) -> Finding:

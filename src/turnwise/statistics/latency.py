@@ -1,10 +1,14 @@
-"""How long the agents took, per stage: percentiles over the turns on which the stage really ran."""
+"""How long the agents took, per stage: percentiles over the turns on which the stage really ran.
+
+A turn on which the agent was silent has no wait for an answer, however long the silence took to make.
+"""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
 
+from turnwise.judges.verdict import Silence
 from turnwise.study.results import Results
 
 STAGES = ("hear", "think", "speak", "first_audio")
@@ -17,7 +21,7 @@ class Latency(msgspec.Struct, frozen=True):
     arm: str
     stage: str
     n: int  # turns with a measured time
-    absent: int  # answered turns without one
+    absent: int  # turns that came back without one, silent ones among them
     p50: float | None
     p90: float | None
     p95: float | None
@@ -29,10 +33,11 @@ def latencies(results: Results) -> tuple[Latency, ...]:
     """Arms in the order of the study, stages in the order they run."""
     made = []
     for arm in results.study.arms:
-        replies = [a.reply for c in results.conversations if c.arm == arm.name for a in c.rounds if a.reply is not None]
+        turns = [a for c in results.conversations if c.arm == arm.name for a in c.rounds if a.reply is not None]
+        heard = [a.reply for a in turns if a.reply is not None and not any(type(o) is Silence for o in a.outcomes.values())]
         for stage in STAGES:
-            seconds = [s for reply in replies if (s := getattr(reply.timings, stage)) is not None]
-            counts = (arm.name, stage, len(seconds), len(replies) - len(seconds))
+            seconds = [s for reply in heard if (s := getattr(reply.timings, stage)) is not None]
+            counts = (arm.name, stage, len(seconds), len(turns) - len(seconds))
             if not seconds:
                 made.append(Latency(*counts, None, None, None, None, None))
                 continue

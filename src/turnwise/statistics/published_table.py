@@ -1,7 +1,7 @@
 """Figures as others published them, with source and date; nothing in them is ours.
 
 The files are in `published/`; what follows from the figures (means, slopes, ratios, falls) is computed by the statistics of this
-package, and the claims made with them are looked at in `audit`.
+package, and the claims made with them are looked at in `claims`.
 """
 
 from __future__ import annotations

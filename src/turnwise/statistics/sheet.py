@@ -67,14 +67,14 @@ class Sheet(msgspec.Struct, frozen=True):
 
     def markdown(self) -> str:
         """A pipe table."""
-        head = "| " + " | ".join(_markdown(c) for c in self.columns) + " |"
+        head = "| " + " | ".join(markdown_escaped(c) for c in self.columns) + " |"
         rule = "|" + "|".join(["---", *["---:"] * (len(self.columns) - 1)]) + "|"
         body = []
         for row in self.rows:
-            cells = (f"**{_markdown(c.text)}**" if c.bold else _markdown(c.text) for c in row)
+            cells = (f"**{markdown_escaped(c.text)}**" if c.bold else markdown_escaped(c.text) for c in row)
             body.append("| " + " | ".join(cells) + " |")
-        note = ["", _markdown(self.note)] if self.note else []
-        return "\n".join([f"**{_markdown(self.title)}**", "", head, rule, *body, *note]) + "\n"
+        note = ["", markdown_escaped(self.note)] if self.note else []
+        return "\n".join([f"**{markdown_escaped(self.title)}**", "", head, rule, *body, *note]) + "\n"
 
     def latex(self) -> str:
         """A table environment for the booktabs package."""
@@ -112,7 +112,8 @@ def latex_escaped(text: str) -> str:
     return "{[}" + made[1:] if made.startswith("[") else made
 
 
-def _markdown(text: str) -> str:
+def markdown_escaped(text: str) -> str:
+    """Text without markup in it."""
     return _MARKDOWN.sub(r"\\\1", _flat(text))
 
 

@@ -45,6 +45,11 @@ def slopes(grid: Grid, bootstrap: Bootstrap, last: int) -> dict[str, dict[str, S
     return made
 
 
+def slope_within(values: Floats, bootstrap: Bootstrap) -> Slope:
+    """The slope of one arm under one criterion, of [dialogue, round]."""
+    return _slopes(values[None, None], bootstrap)[0][0]
+
+
 def least_squares(y: Sequence[float]) -> float:
     """Slope of a series per step, e.g. of published means per round."""
     values = np.asarray(y, dtype=np.float64)

@@ -10,6 +10,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.judges.judge import Criterion
 from turnwise.statistics.accounting import Accounting, account, planned_cells
+from turnwise.statistics.agreement import Agreements, agreements
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.contrast import Contrast, contrasts
 from turnwise.statistics.correlation import Correlations, correlations
@@ -19,7 +20,9 @@ from turnwise.statistics.grid import Grid, grid_of
 from turnwise.statistics.latency import Latency, latencies
 from turnwise.statistics.profile import Profile, causes, profiles
 from turnwise.statistics.roles import Roles, roles_of
+from turnwise.statistics.self_preference import Kinship, kinships
 from turnwise.statistics.slope import Slopes, slopes
+from turnwise.statistics.spending import Spending, spending
 from turnwise.statistics.survival import THRESHOLD, SurvivalStudy, survive
 from turnwise.statistics.table import tidy
 from turnwise.study.results import Instrument, Results
@@ -64,6 +67,16 @@ class ArmSummary(msgspec.Struct, frozen=True):
     latency: tuple[Latency, ...]
     departures: dict[str, int]  # notes on replies, e.g. that the model's limit cut the context -> turns
 
+    @property
+    def scored(self) -> bool:
+        """Whether any turn has a score under any criterion."""
+        return any(reading.estimate.n for reading in self.criteria.values())
+
+    @property
+    def mute(self) -> bool:
+        """Whether the agent was silent on every turn."""
+        return all(reading.estimate.missing.keys() == {"silent"} for reading in self.criteria.values()) and not self.scored
+
 
 class Summary(msgspec.Struct, frozen=True):
     """A run in numbers."""
@@ -83,17 +96,29 @@ class Summary(msgspec.Struct, frozen=True):
     instruments: tuple[Instrument, ...]
     roles: Roles
     arms: tuple[ArmSummary, ...]
-    ranking: tuple[str, ...]  # arms by the worst case of the thread's criterion, best first
+    ranking: tuple[str, ...]  # arms by the worst case of the thread's criterion, best first; arms without any score last
     contrasts: tuple[Contrast, ...]
     correlations: tuple[Correlations, ...]
     survival: SurvivalStudy | None  # None where no judge says whether the thread is kept
     accounting: Accounting
+    agreements: Agreements
+    kinships: tuple[Kinship, ...]
+    spending: Spending | None  # None where no server was asked
 
     def arm(self, name: str) -> ArmSummary:
         for arm in self.arms:
             if arm.name == name:
                 return arm
         raise KeyError(name)
+
+    @property
+    def shown(self) -> tuple[ArmSummary, ...]:
+        """Arms as tables list them: in the study's order, those without any score last, the mute after them."""
+        return tuple(sorted(self.arms, key=lambda arm: (not arm.scored, arm.mute)))
+
+    def instrument(self, criterion: str) -> Instrument:
+        """Who gives a criterion."""
+        return next(i for i in self.instruments if i.criterion.name == criterion)
 
     def criterion(self, name: str) -> Criterion:
         for instrument in self.instruments:
@@ -134,7 +159,7 @@ def summarise(results: Results, options: Options | None = None, table: polars.Da
 
 
 def rank(estimates: dict[str, Estimate], better: Literal["higher", "lower"]) -> tuple[str, ...]:
-    """Names by the worst case that their missing turns leave open, best first; the unscored last.
+    """Names by the worst case that their missing turns leave open, best first; the unscored last, the mute after them.
 
     Where the scale has no two ends there is no worst case, and the mean decides.
     """
@@ -142,10 +167,10 @@ def rank(estimates: dict[str, Estimate], better: Literal["higher", "lower"]) -> 
 
     def key(name: str) -> tuple[int, float, float]:
         estimate = estimates[name]
-        mean = sign * estimate.mean if estimate.mean is not None else 0.0
-        if estimate.bounds is not None:
-            return 0, sign * estimate.bounds[0], mean
-        return (1, mean, 0.0) if estimate.mean is not None else (2, 0.0, 0.0)
+        if estimate.mean is None:
+            return 2, estimate.missing.get("silent", 0) / max(estimate.absent, 1), 0.0
+        mean = sign * estimate.mean
+        return (0, sign * estimate.bounds[0], mean) if estimate.bounds is not None else (1, mean, 0.0)
 
     return tuple(sorted(estimates, key=key))
 
@@ -201,12 +226,15 @@ def _summarise(results: Results, options: Options, table: polars.DataFrame | Non
         correlations=correlations(grid, bootstrap),
         survival=_survival(grid, bootstrap, criteria, roles, last, options, seed),
         accounting=accounting,
+        agreements=agreements(results, grid, bootstrap),
+        kinships=kinships(results, grid, bootstrap),
+        spending=spending(results),
     )
 
 
 def _ranking(arms: tuple[ArmSummary, ...], criteria: dict[str, Criterion], roles: Roles) -> tuple[str, ...]:
-    if roles.thread is None:
-        return tuple(arm.name for arm in arms)
+    if roles.thread is None:  # nothing to rank by, except that who was never scored comes last
+        return tuple(arm.name for arm in sorted(arms, key=lambda arm: not arm.scored))
     return rank({arm.name: arm.criteria[roles.thread].estimate for arm in arms}, criteria[roles.thread].better)
 
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 
+from turnwise.foundation.calls import Usage
+from turnwise.statistics.agreement import Agreement, Spread
 from turnwise.statistics.contrast import Contrast
 from turnwise.statistics.correlation import Correlations
 from turnwise.statistics.curve import Point
 from turnwise.statistics.estimate import Estimate
 from turnwise.statistics.findings import findings
 from turnwise.statistics.profile import Profile
+from turnwise.statistics.self_preference import Kinship
 from turnwise.statistics.slope import Slope
+from turnwise.statistics.spending import Spending
 from turnwise.statistics.summary import ArmSummary, Reading, Summary
 from turnwise.statistics.survival import SurvivalStudy
 
@@ -44,6 +48,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
                 "better": i.criterion.better,
                 "low": i.criterion.low,
                 "high": i.criterion.high,
+                "models": list(i.models),
+                "repeats": i.repeats,
             }
             for i in summary.instruments
         },
@@ -54,6 +60,13 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "contrasts": [_contrast(c) for c in summary.contrasts],
         "correlations": [_matrix(c) for c in summary.correlations],
         "survival": _survival(summary.survival) if summary.survival is not None else None,
+        "agreement": {
+            "pairs": [_agreement(pair) for pair in summary.agreements.pairs],
+            "together": [{**msgspec.to_builtins(p), "alpha": _word(p.alpha)} for p in summary.agreements.panels],
+            "repeats": [_spread(spread) for spread in summary.agreements.spreads],
+        },
+        "kinship": [_kinship(kin) for kin in summary.kinships],
+        "spending": _spending(summary.spending) if summary.spending is not None else None,
         "accounting": {
             **msgspec.to_builtins(summary.accounting.total),
             "by_arm": msgspec.to_builtins(summary.accounting.by_arm),
@@ -149,9 +162,9 @@ def _matrix(matrix: Correlations) -> dict[str, Any]:
             {
                 "a": p.a,
                 "b": p.b,
-                "pearson": "undefined" if p.pearson is None else p.pearson,
+                "pearson": _word(p.pearson),
                 "ci": _ends(p.low, p.high),
-                "spearman": "undefined" if p.spearman is None else p.spearman,
+                "spearman": _word(p.spearman),
                 "n": p.n,
             }
             for p in matrix.pairs
@@ -161,11 +174,54 @@ def _matrix(matrix: Correlations) -> dict[str, Any]:
 
 def _survival(study: SurvivalStudy) -> dict[str, Any]:
     made: dict[str, Any] = msgspec.to_builtins(study)
-    for record in (*made["tests"], *(step for arm in made["arms"] for step in arm["steps"])):
+    shares = [step for arm in made["arms"] for cause in arm["incidence"] for step in cause["steps"]]
+    for record in (*made["tests"], *(step for arm in made["arms"] for step in arm["steps"]), *shares):
         record["ci"] = _ends(record.pop("low"), record.pop("high"))
     for arm in made["arms"]:
         arm["kept_ci"] = _ends(arm.pop("kept_low"), arm.pop("kept_high"))
     return made
+
+
+def _agreement(pair: Agreement) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(pair)
+    for word in ("alpha", "pearson", "spearman"):
+        made[word] = _word(made[word])
+    made["alpha_ci"] = _ends(made.pop("alpha_low"), made.pop("alpha_high"))
+    made["ci"] = _ends(made.pop("low"), made.pop("high"))
+    return made
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(spread)
+    made["alpha"] = _word(made["alpha"])
+    made["ci"] = _ends(made.pop("low"), made.pop("high"))
+    return made
+
+
+def _kinship(kin: Kinship) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(kin)
+    for lean in made["leans"]:
+        lean["ci"] = _ends(lean.pop("low"), lean.pop("high"))
+    return made
+
+
+def _spending(spending: Spending) -> dict[str, Any]:
+    made: dict[str, Any] = {"bills": [], "lines": []}
+    for bill in (*spending.bills, spending.total):
+        made["bills"].append({**msgspec.to_builtins(bill), "usage": _usage(bill.usage)})
+    for line in spending.lines:
+        made["lines"].append({**msgspec.to_builtins(line), "usage": _usage(line.usage)})
+    made["total"] = made["bills"].pop()
+    return made
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    """With its zeroes, which the record leaves out when it is written."""
+    return {field: getattr(usage, field) for field in usage.__struct_fields__}
+
+
+def _word(value: float | None) -> float | str:
+    return "undefined" if value is None else value
 
 
 def _ends(low: float | None, high: float | None) -> list[float] | None:

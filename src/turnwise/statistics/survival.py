@@ -8,6 +8,7 @@ knows how it would have gone on. A round on which the judge abstains neither los
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Literal
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.estimate import number
 from turnwise.statistics.grid import UNPLANNED, Floats, Grid
+from turnwise.statistics.incidence import Incidence, incidences
 from turnwise.statistics.permutation import holm, sign_flip
 from turnwise.statistics.quantile import normal_quantile
 from turnwise.statistics.table import FAULT, SILENT
@@ -53,6 +55,7 @@ class Survival(msgspec.Struct, frozen=True):
     kept_high: float | None
     causes: dict[str, int]  # primary failure on the turn of the loss, "silent", or "none"
     first_lost: dict[str, int]  # dialogue id -> round of its loss
+    incidence: tuple[Incidence, ...] = ()  # share lost through each cause, the causes competing
 
 
 class LogRank(msgspec.Struct, frozen=True):
@@ -141,10 +144,8 @@ def survive(
         steps = kaplan_meier(time, event, horizon, bootstrap.level)
         low, high = bootstrap.interval(drawn[a][:, None], counts[a : a + 1])
         first_lost = {grid.dialogues[d]: int(time[d]) for d in np.flatnonzero(event)}
-        tally: dict[str, int] = {}
-        for d in np.flatnonzero(event):
-            cause = str(causes[arm][d, time[d] - 1])
-            tally[cause] = tally.get(cause, 0) + 1
+        named = [str(causes[arm][d, time[d] - 1]) if event[d] else "" for d in range(len(time))]
+        tally = Counter(cause for cause in named if cause)
         arms.append(
             Survival(
                 arm=arm,
@@ -158,6 +159,7 @@ def survive(
                 kept_high=number(high[0]),
                 causes=dict(sorted(tally.items(), key=lambda item: (-item[1], item[0]))),
                 first_lost=first_lost,
+                incidence=incidences(time, event, named, horizon, bootstrap),
             )
         )
     tests = _tests(grid, watched, whole, drawn, counts, bootstrap, seed=seed, flips=flips)

@@ -37,5 +37,15 @@ def listed(numbers: Sequence[int], noun: str) -> str:
     return f"{noun} {words[0]}" if len(words) == 1 else f"{noun}s {', '.join(words[:-1])} and {words[-1]}"
 
 
+def named(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def money(amount: float) -> str:
+    """An amount in whatever currency the prices were declared, to four digits that count."""
+    return f"{amount:,.2f}" if amount >= 100 or amount == 0 else f"{amount:.4g}" if amount >= 0.0001 else f"{amount:.2g}"
+
+
 def _no_minus_zero(value: float, decimals: int) -> float:
     return round(value, decimals) + 0.0

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from small_study import small_study
 from turnwise.dialogues.dialogue import Turn
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError
@@ -17,8 +18,10 @@ from turnwise.judges.verdict import Abstention, Score
 from turnwise.quality.estimator import ESTIMATORS, Estimate, Rating, Scale
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
+from turnwise.study.plan import make_plan
 
 NAMES = ("mos", "ovrl", "sig", "bak")
+WEIGHTS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "nisqa" / "nisqa.tar"
 
 
 def exchange(clip: Clip | None) -> Exchange:
@@ -143,11 +146,68 @@ def test_without_detail_there_is_one_criterion_and_the_small_model_alone() -> No
     assert judge.identity()["estimator"] == ESTIMATORS.identity("dnsmos", {"ratings": "mos"})
 
 
-def test_an_estimator_without_the_ratings_is_refused_when_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"'loudness' does not give mos, ovrl, sig, bak.*it gives loudness"):
+def test_criteria_are_the_estimators_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = named(Counting(names=("quality", "noi")), monkeypatch)
+    made.scales += (Scale("level", "LUFS", "neither"), Scale("hum", "dB", "lower", 0.0))
+    judge = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator"})
+    assert [(c.name, c.unit, c.better, c.low, c.high) for c in judge.criteria] == [
+        ("quality", "MOS 1-5", "higher", 1.0, 5.0),
+        ("noi", "MOS 1-5", "higher", 1.0, 5.0),
+        ("hum", "dB", "lower", 0.0, None),
+    ]
+    alone = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator", "detail": False})
+    assert [c.name for c in alone.criteria] == ["quality"]
+
+
+def test_an_estimator_without_a_better_end_is_refused_when_built() -> None:
+    with pytest.raises(InputError, match=r"'loudness' gives nothing that is better higher or lower.*it gives loudness"):
         JUDGES.build("sound_quality", {"estimator": "loudness"})
-    named(Counting(names=("mos",)), monkeypatch)
-    assert len(JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator", "detail": False}).criteria) == 1
+
+
+def test_an_estimator_that_loads_weights_works_where_the_device_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = named(Counting(), monkeypatch)
+    judge = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator"})
+    assert not judge.heavy and judge.place == "worker" and judge.hears
+    made.place = "device"  # type: ignore[attr-defined]
+    judge = JUDGES.build("sound_quality", {"estimator": "counting_estimator:estimator"})
+    assert judge.heavy and judge.place == "device"
+
+
+def test_several_estimators_stand_in_one_study_under_labels(tmp_path: Path, counting: Counting) -> None:
+    pytest.importorskip("onnxruntime")
+    other = {"name": "sound_quality", "options": {"estimator": "counting_estimator:estimator"}}
+    with pytest.raises(InputError, match=r"'sound_quality' is named twice.*label"):
+        make_plan(small_study(tmp_path, judges=["sound_quality", other]), tmp_path)
+    plan = make_plan(small_study(tmp_path, judges=["sound_quality", {**other, "label": "other"}]), tmp_path)
+    assert [[c.name for c in judge.criteria] for judge in plan.judges] == [list(NAMES), [f"other/{name}" for name in NAMES]]
+    assert plan.judges[0].identity != plan.judges[1].identity
+
+
+def test_predicted_and_counted_intelligibility_need_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named(Counting(names=tuple(scale.name for scale in ESTIMATORS.build("mosanet").scales)), monkeypatch)
+    predicted = {"name": "sound_quality", "options": {"estimator": "counting_estimator:estimator"}}
+    plan = make_plan(small_study(tmp_path, judges=[predicted, "intelligibility"]), tmp_path)
+    assert [[c.name for c in judge.criteria] for judge in plan.judges] == [
+        ["quality", "predicted_intelligibility"],
+        ["intelligibility"],
+    ]
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="no weights of NISQA here")
+def test_nisqa_rates_a_turn(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    options = {"estimator": "nisqa", "estimator_options": {"weights": str(WEIGHTS)}}
+    judge = JUDGES.build("sound_quality", options)
+    assert judge.place == "device" and [c.name for c in judge.criteria] == ["mos", "noi", "col", "dis", "loud"]
+    assert judge.identity()["estimator"] == ESTIMATORS.identity("nisqa", options["estimator_options"])
+    store = ClipStore(tmp_path)
+    sitting = judge.open(Bench(store))
+    clip = store.keep(noise(1))
+    said = ESTIMATORS.build("nisqa", options["estimator_options"]).open().rate(store.load(clip))
+    assert sitting.decide(exchange(clip)) == {r.scale.name: Score(round(r.value, 3)) for r in said.ratings}
+    faint = store.keep(Sound(np.full(8000, 0.0003, np.float32), 16000))
+    assert all(isinstance(verdict, Abstention) for verdict in sitting.decide(exchange(faint)).values())
+    sitting.close()
 
 
 def test_an_estimate_without_a_rating_is_an_error_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

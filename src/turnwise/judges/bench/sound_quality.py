@@ -1,12 +1,22 @@
-"""How good the agent's audio sounds, by an objective estimator: overall, the speech itself, the background.
+"""How good the agent's audio sounds, by an objective estimator: by default overall, the speech itself, the background.
 
-Rates the clip of the reply through an estimator named by the option `estimator` (default `dnsmos`, options in
-`estimator_options`): `mos` is the overall rating, `ovrl`, `sig` and `bak` the parts, each 1 to 5. An option `detail =
-false` asks for `mos` alone, which takes about a tenth of the time. Equal clips are rated once per run, and never again by a
-later run of the same estimator. Sees what its estimator sees: for `dnsmos` noise, heavy packet loss and, by `mos` alone,
-bandwidth; hardly level (docs/sound.md). Synthetic voices rate lower than human ones and differ among each other: compare
-arms that speak in one voice. Knows nothing of the words. Text-only turns, and clips that are silent or shorter than 0.3 s,
-are abstentions. Needs the extra `embedded` (onnxruntime and the models of speechmos, both MIT).
+Rates the clip of the reply through the estimator named by the option `estimator`, with its options in `estimator_options`; the
+criteria are the estimator's scales, by their names, those without a better end left out:
+
+- `dnsmos` (default): `mos` overall, `ovrl`, `sig` and `bak` the parts, each 1 to 5;
+- `nisqa`: `mos`, `noi`, `col`, `dis`, `loud`, each 1 to 5; or `voice_naturalness`, by its file of weights;
+- `mosanet`: `quality` 0 to 5, `predicted_intelligibility` 0 to 1.
+
+One study may have several: give all but one of them a label, which goes before the names (`dnsmos` and `nisqa` both give a
+`mos`, and these are not the same number; `nisqa/mos` then stands beside `mos`). `detail = false` keeps the first criterion
+alone; with `dnsmos` that takes about a tenth of the time. Equal clips are rated once per run, and never again by a later run of
+the same estimator. An estimator that loads weights works in the process that holds the device.
+
+Sees what its estimator sees: for `dnsmos` noise, heavy packet loss and, by `mos` alone, bandwidth; hardly level
+(docs/sound.md). Synthetic voices rate lower than human ones and differ among each other: compare arms that speak in one voice.
+Knows nothing of the words. Text-only turns, and clips that the estimator withholds its ratings from (silent, shorter than
+0.3 s), are abstentions. `dnsmos` needs the extra `embedded` (onnxruntime and the models of speechmos, both MIT); the others say
+in their cards what they need.
 """
 
 from __future__ import annotations
@@ -21,12 +31,11 @@ from turnwise.dialogues.dialogue import Turn
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import fingerprint
+from turnwise.foundation.place import place_of
 from turnwise.judges.judge import Bench, Criterion, Exchange, Judge, Spoken
 from turnwise.judges.verdict import Abstention, Score, Verdict
 from turnwise.quality.estimator import ESTIMATORS, Estimate, Estimator, Rater
 from turnwise.speech.clip import Clip
-
-NAMES = ("mos", "ovrl", "sig", "bak")
 
 
 class _Sitting:
@@ -71,12 +80,16 @@ def judge(estimator: str = "dnsmos", estimator_options: Mapping[str, Any] | None
     if estimator == "dnsmos" and not detail:
         options.setdefault("ratings", "mos")
     made: Estimator = ESTIMATORS.build(estimator, options)
-    scales = {scale.name: scale for scale in made.scales}
-    names = NAMES if detail else NAMES[:1]
-    missing = [name for name in names if name not in scales]
-    if missing:
-        raise InputError(f"the estimator {estimator!r} does not give {', '.join(missing)}", f"it gives {', '.join(scales)}")
-    criteria = tuple(Criterion(name, scales[name].unit, "higher", scales[name].low, scales[name].high) for name in names)
+    criteria = tuple(
+        Criterion(scale.name, scale.unit, scale.better, scale.low, scale.high)
+        for scale in made.scales
+        if scale.better != "neither"
+    )
+    if not criteria:
+        given = ", ".join(scale.name for scale in made.scales)
+        raise InputError(f"the estimator {estimator!r} gives nothing that is better higher or lower", f"it gives {given}")
+    criteria = criteria if detail else criteria[:1]
+    names = tuple(criterion.name for criterion in criteria)
     identity = ESTIMATORS.identity(estimator, options)
     examples: list[tuple[Exchange, Mapping[str, Verdict]]] = [
         (_example(None), dict.fromkeys(names, Abstention("no audio"))),
@@ -93,6 +106,7 @@ def judge(estimator: str = "dnsmos", estimator_options: Mapping[str, Any] | None
         depends=(("estimator", identity),),
         examples=tuple(examples),
         sounds=_sounds,
+        heavy=place_of(made) == "device",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from turnwise.report.drawing import Spec
-from turnwise.report.theme import DASHES, SHAPES, arm_colour
+from turnwise.report.theme import DASHES, SHAPES, arm_colour, colour
 
 
 def by_arm(names: Sequence[str], channel: Literal["color", "shape", "strokeDash"]) -> Spec:
@@ -17,3 +17,17 @@ def by_arm(names: Sequence[str], channel: Literal["color", "shape", "strokeDash"
         "strokeDash": [DASHES[k % len(DASHES)] for k in range(len(names))],
     }
     return {"field": "arm", "type": "nominal", "legend": None, "scale": {"domain": list(names), "range": marks[channel]}}
+
+
+def undrawn(names: Sequence[str], why: str = "no score") -> Spec:
+    """The line under a figure that names the arms it could not draw; nothing where all are drawn."""
+    if not names:
+        return {}
+    said = [f"not drawn, {why}: {names[0]}", *names[1:]]
+    font = {"fontSize": 9.5, "fontWeight": "normal", "color": colour("muted"), "limit": 300}
+    return {"title": {"text": said, "orient": "bottom", "anchor": "start", "offset": 16, **font}}
+
+
+def undrawn_words(names: Sequence[str], why: str = "no score") -> str:
+    """The same for who cannot see the figure."""
+    return f" Not drawn, {why}: {', '.join(names)}." if names else ""

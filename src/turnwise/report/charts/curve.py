@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from turnwise.judges.judge import Criterion
-from turnwise.report.charts.arm_marks import by_arm
+from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
 from turnwise.report.drawing import Figure, Spec
 from turnwise.report.numbers import direction, interval, spoken, value
 from turnwise.report.theme import colour
@@ -57,11 +57,13 @@ def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure
         for name, at in place_labels([(name, points[-1].mean or 0.0) for name, points in lines if points], low, high, HEIGHT)
     ]
     least, ns = _ns(lines, last)
+    missing = [name for name, points in lines if not points]
     spec: Spec = {
         "width": WIDTH,
         "height": HEIGHT,
         "padding": {"left": 4, "right": 4, "top": 6, "bottom": 4},
         "data": {"values": rows},
+        **undrawn(missing),
         "layer": [
             {
                 "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
@@ -109,7 +111,7 @@ def curve_figure(summary: Summary, criterion: Criterion, which: Which) -> Figure
     return Figure(
         name=f"curve-{slug(criterion.name)}-{which}",
         title=f"{spoken(criterion.name)} by round, {of}",
-        text=f"{criterion.unit}, {direction(criterion)}. {said}",
+        text=f"{criterion.unit}, {direction(criterion)}. {said}{undrawn_words(missing)}",
         spec=spec,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnwise.judges.judge import Criterion
-from turnwise.report.charts.arm_marks import by_arm
+from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
 from turnwise.report.charts.curve import place_labels
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import interval, spoken, value
@@ -38,6 +38,7 @@ def latency_figure(summary: Summary) -> Figure | None:
     if not rows:
         return None
     names = [arm.name for arm in summary.arms]
+    missing = [name for name in names if name not in {r["arm"] for r in rows}]
     tint, shape = by_arm(names, "color"), by_arm(names, "shape")
     low, high = _domain(criterion, rows)
     y = {
@@ -60,6 +61,7 @@ def latency_figure(summary: Summary) -> Figure | None:
         "height": HEIGHT,
         "padding": {"left": 4, "right": 4, "top": 6, "bottom": 4},
         "data": {"values": rows},
+        **undrawn(missing, "no score or no time"),
         "layer": [
             {
                 "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.5, "aria": False},
@@ -86,7 +88,8 @@ def latency_figure(summary: Summary) -> Figure | None:
             },
         ],
     }
-    return Figure("latency", f"Latency against {spoken(criterion.name)}", " ".join(f"{r['tip']}." for r in rows), spec)
+    text = " ".join(f"{r['tip']}." for r in rows) + undrawn_words(missing, "no score or no time")
+    return Figure("latency", f"Latency against {spoken(criterion.name)}", text, spec)
 
 
 def timed(arm: ArmSummary) -> Latency | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnwise.report.charts.arm_marks import by_arm
+from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import spoken
 from turnwise.report.theme import colour
@@ -39,6 +39,7 @@ def profile_figure(summary: Summary) -> Figure | None:
             )
     if not rows:
         return None
+    missing = [name for name in names if name not in {r["arm"] for r in rows}]
     failures = [spoken(f) for f in summary.roles.failures]
     y = {
         "field": "failure",
@@ -62,6 +63,7 @@ def profile_figure(summary: Summary) -> Figure | None:
         "width": WIDTH,
         "height": max(60, len(failures) * (len(names) * ROW + 8)),
         "data": {"values": rows},
+        **undrawn(missing),
         "layer": [
             {
                 "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
@@ -75,4 +77,5 @@ def profile_figure(summary: Summary) -> Figure | None:
         ],
     }
     worst = [f"{r['arm']}, {r['failure']}: {100 * r['share']:.0f} %" for r in rows]
-    return Figure("failure-profile", "Failure profile", "Share of turns above mild severity. " + "; ".join(worst) + ".", spec)
+    text = f"Share of turns above mild severity. {'; '.join(worst)}.{undrawn_words(missing)}"
+    return Figure("failure-profile", "Failure profile", text, spec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnwise.report.charts.arm_marks import by_arm
+from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
 from turnwise.report.charts.curve import place_labels
 from turnwise.report.drawing import Figure
 from turnwise.report.theme import colour
@@ -40,6 +40,7 @@ def survival_figure(summary: Summary) -> Figure | None:
             rows.append({**row, "low": step.low, "high": step.high})
         ends.append((arm.arm, shown[-1].kept))
     last = max(r["round"] for r in rows)
+    missing = [name for name in names if name not in {end[0] for end in ends}]
     tint = by_arm(names, "color")
     x = {
         "field": "round",
@@ -60,6 +61,7 @@ def survival_figure(summary: Summary) -> Figure | None:
         "height": HEIGHT,
         "padding": {"left": 4, "right": 4, "top": 6, "bottom": 4},
         "data": {"values": rows},
+        **undrawn(missing, "never watched"),
         "layer": [
             {
                 "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
@@ -88,5 +90,5 @@ def survival_figure(summary: Summary) -> Figure | None:
         ],
     }
     said = "; ".join(f"{name}: {100 * kept:.0f} %" for name, kept in ends)
-    text = f"Share of dialogues that keep the thread to the end: {said}."
+    text = f"Share of dialogues that keep the thread to the end: {said}.{undrawn_words(missing, 'never watched')}"
     return Figure("survival", "Turns until the thread is lost", text, spec)

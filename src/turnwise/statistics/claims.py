@@ -25,7 +25,7 @@ class Claim(msgspec.Struct, frozen=True):
     tables: tuple[str, ...]
 
 
-def audit() -> tuple[Claim, ...]:
+def claims() -> tuple[Claim, ...]:
     """The claims of The Context Trap, and what its tables leave open."""
     return (_modular_wins(), _gap_in_severity(), _degradation(), _cliff(), _same_rows(), _sound(), _sizes(), _n_per_round())
 
