@@ -122,7 +122,7 @@ def test_own_sound_alone_goes_only_to_a_server_that_takes_it(clips: ClipStore) -
         with chatting(dialect, echoing) as server:
             with pytest.raises(InputError, match="takes no sound of the assistant's own past turns") as caught:
                 answers(server, clips, view(own, text="hi"))
-            assert 'context.form to "both" or "text"' in caught.value.hint
+            assert 'context.form to "user-audio", "both" or "text"' in caught.value.hint
             assert server.requests == []
 
 

@@ -120,7 +120,7 @@ class HostedSession:
                     raise InputError(
                         f"hosted: the endpoint {self.hosted.endpoint!r} takes no sound of the assistant's own past "
                         "turns, and the context shows nothing else of them",
-                        'set context.form to "both" or "text"',
+                        'set context.form to "user-audio", "both" or "text"',
                     )
                 turn, as_words = Past("agent", turn.text), as_words + 1
             elif turn.clip is not None and turn.text is not None and self.hosted.text_mode:
