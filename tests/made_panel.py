@@ -1,7 +1,7 @@
 """Results judged by several: an embedded judge and two that ask a model, one of them three times; with what that cost.
 
-The scores are those of `made_results`. "gpt" reads each of them 5 points milder (and its own model's arm 8 more), asked three times
-with known noise; "qwen" reads them 10 points stricter and does not answer for every seventh turn.
+The scores are those of `made_results`. "gpt" reads each of them 5 points milder (and its own model's arm 8 more), asked three
+times with known noise; "qwen" reads them 10 points stricter and never answers for round 7.
 """
 
 from __future__ import annotations

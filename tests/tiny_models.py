@@ -120,7 +120,7 @@ CSM_TEMPLATE = """
 
 
 def csm(folder: Path, *, limit: int = 2048, entries: int = 32, seed: int = 0) -> Path:
-    """A CSM with four codebooks and its codec (1920 samples a frame, as the real one); with two entries it soon comes to an end."""
+    """A CSM with four codebooks and its codec (1920 samples a frame, as the real one); with two entries it soon ends."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import (

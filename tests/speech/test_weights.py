@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import tiny_models
 import torch
 from transformers import AutoConfig, LlamaForCausalLM, VitsModel
 
+import tiny_models
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.speech import weights
 from turnwise.speech.weights import find_weights, halving, load, load_reader, memory_guard, placement, seeded, versions

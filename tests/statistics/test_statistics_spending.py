@@ -102,7 +102,7 @@ def test_the_sentence_and_the_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "said"), [(1234.5, "1,234.50"), (0.0, "0.00"), (0.048, "0.048"), (12.3456, "12.35"), (0.00001234, "1.2e-05")]
+    ("amount", "said"), [(1234.5, "1,234.50"), (0.0, "0.00"), (0.048, "0.048"), (12.3456, "12.35"), (0.00001234, "0.0000123")]
 )
 def test_money(amount: float, said: str) -> None:
     assert money(amount) == said

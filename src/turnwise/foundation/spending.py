@@ -2,7 +2,7 @@
 
 Servers tell what they used in three families of words: OpenAI's chat, its newer interfaces, and Gemini's. Where a server says
 nothing, tokens are taken as a quarter of the characters of the text; sound and pictures, which are long strings of base64, are
-left out of that.
+left out of that. Attempts that failed without a word about usage cost nothing here: servers seldom charge them.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def clean(svg: str, figure: Figure) -> str:
     assert made is not None
     width, height = root.get("width", "0"), root.get("height", "0")
     made.attrib.update({"viewBox": f"0 0 {width} {height}", "width": width, "height": height})
-    made.attrib.update({"xmlns": _SVG, "role": "img", "aria-label": f"{figure.title}. {figure.text}"})
+    said = _without_controls(f"{figure.title}. {figure.text}")
+    made.attrib.update({"xmlns": _SVG, "role": "img", "aria-label": said})
     return ElementTree.tostring(made, encoding="unicode")
 
 

@@ -93,6 +93,6 @@ def _turns(results: Results) -> dict[str, int]:
     for conversation in results.conversations:
         for answered in conversation.rounds:
             found[f"arm {conversation.arm}"] += answered.reply is not None
-            for judge in {owner[name] for name, outcome in answered.outcomes.items() if type(outcome) is Score}:
+            for judge in {owner[name] for name, o in answered.outcomes.items() if name in owner and type(o) is Score}:
                 found[judge] += 1
     return found

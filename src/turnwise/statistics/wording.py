@@ -44,7 +44,9 @@ def named(names: Sequence[str]) -> str:
 
 def money(amount: float) -> str:
     """An amount in whatever currency the prices were declared, to four digits that count."""
-    return f"{amount:,.2f}" if amount >= 100 or amount == 0 else f"{amount:.4g}" if amount >= 0.0001 else f"{amount:.2g}"
+    if amount >= 100 or amount == 0:
+        return f"{amount:,.2f}"
+    return f"{amount:.4g}" if amount >= 0.0001 else f"{amount:.7f}"
 
 
 def _no_minus_zero(value: float, decimals: int) -> float:

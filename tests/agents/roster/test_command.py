@@ -321,6 +321,8 @@ for ask in asks():
         await session.answer(desk.view(), seed=1)
         with pytest.raises(EngineError) as caught:
             await session.answer(desk.view("hang"), seed=1)
+        hanging = int((desk.folder / "pids").read_text().split()[-1])
+        assert await asyncio.to_thread(gone, hanging)  # at once, not when the run ends
         return caught.value, await session.answer(desk.view(), seed=1)
 
     error, reply = desk.play(desk.options(body, speaks=False, timeout=1.5), hang)
@@ -329,7 +331,6 @@ for ask in asks():
     assert reply.text == "yes"
     one, same, other = map(int, (desk.folder / "pids").read_text().split())
     assert one == same != other
-    assert gone(one)
     assert gone(other)
 
 
@@ -468,6 +469,16 @@ time.sleep(60)
 """
     pids = desk.ask(body, speaks=False).text.split()
     assert all(gone(int(pid)) for pid in pids)
+
+
+def test_what_it_leaves_behind_is_killed(desk: Desk) -> None:
+    body = """
+child = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+for ask in asks():
+    say(ask, text=str(child.pid))
+os._exit(0)
+"""
+    assert gone(int(desk.ask(body, speaks=False).text))
 
 
 # ---------------------------------------------------------------- what it is called

@@ -355,6 +355,16 @@ def test_a_batch_answers_as_each_alone(
     assert (others == [reply.text for reply in together]) == (temperature == 0)
 
 
+def test_only_what_is_declared_shapes_the_text(
+    shelf: Path, clips: ClipStore, written: OmniSession, user: Clip, tmp_path: Path
+) -> None:
+    plain = written.answer(asked(user), seed=1).text
+    own = {"repetition_penalty": 5.0, "temperature": 0.1, "top_k": 1, "do_sample": True}
+    tiny_omni.edited(shelf / "omni", tmp_path / "opinionated", "generation_config.json", **own)
+    assert opened(tmp_path, clips, "opinionated", aloud=False).answer(asked(user), seed=1).text == plain
+    assert opened(shelf, clips, "omni", aloud=False, repetition_penalty=50.0).answer(asked(user), seed=1).text != plain
+
+
 def test_text_mode_thinks_what_the_whole_model_thinks(spoken: OmniSession, written: OmniSession, user: Clip, other: Clip) -> None:
     view = asked(other, Past("user", None, user), Past("agent", "hm", other))
     assert written.answer(view, seed=1).text == spoken.answer(view, seed=1).text
@@ -519,6 +529,7 @@ def test_identity_and_options(shelf: Path) -> None:
         ({"top_p": 0}, "top_p 0"),
         ({"top_p": 1.5}, "top_p 1.5"),
         ({"top_k": -1}, "top_k -1"),
+        ({"repetition_penalty": 0}, "repetition_penalty is 0"),
         ({"identity_prompt": "yes"}, "identity_prompt is 'yes'"),
         ({"cut": "newest"}, "cut is 'newest'"),
         ({"aloud": False, "voice": "Ethan"}, "a text has no voice"),

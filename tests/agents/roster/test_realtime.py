@@ -15,7 +15,8 @@ import pytest
 from local_server import served
 from servers.realtime_server import Event, RealtimeServer, Session
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
-from turnwise.agents.roster.realtime import OWN_AS_WORDS
+from turnwise.agents.realtime_answer import RealtimeAnswer
+from turnwise.agents.roster.realtime import OWN_AS_WORDS, Script, Turn
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.calls import Call, Usage, recording
 from turnwise.foundation.endpoint import Endpoint
@@ -393,6 +394,26 @@ def test_a_line_that_breaks_is_a_fault(tmp_path: Path, kind: str) -> None:
     cause, message = Stage(tmp_path, RealtimeServer(closes_on=kind, change=cut)).refused(pace=1.0)
     assert cause == "connection"
     assert "out of order" in message
+
+
+def test_the_reason_for_which_a_line_broke_is_waited_for() -> None:
+    """The line breaks while something is being sent; why is still on its way."""
+
+    class Breaking:
+        async def send(self, message: Event) -> None:
+            raise EngineError("connection", "closed")
+
+        async def receive(self) -> Any:
+            await asyncio.sleep(0.2)
+            raise EngineError("rate-limit", "slow down")
+
+    async def turn() -> None:
+        built = AGENTS.build("realtime", {"model": "fake-1"})
+        script = Script(({},), (), (), (), None, ())
+        await Turn(built, Remote().line("local"), script, RealtimeAnswer((), EngineError)).take_place(Breaking())  # type: ignore[arg-type]
+
+    with pytest.raises(EngineError, match="slow down"):
+        asyncio.run(turn())
 
 
 def test_a_server_that_falls_silent_is_a_fault(tmp_path: Path) -> None:

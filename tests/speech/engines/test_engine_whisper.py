@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_models
 import torch
-from tiny_models import tone
 from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
+import tiny_models
+from tiny_models import tone
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.foundation.place import place_of

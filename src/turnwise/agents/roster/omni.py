@@ -22,17 +22,19 @@ and the vocoder; `first_audio` is the sum of both, because nothing is streamed h
 batch `think` is the time of the whole batch.
 
 Options: `model`, a folder or a hub id that was downloaded, and its `revision`; `voice`, one of the model's own ("" its
-default); `aloud`; `temperature` (0.7 as in the published study, 0 takes the most probable token), `top_k`, `top_p` of the text,
-all others being off; the talker samples by the model's own settings; `most_tokens` of text, `most_speech_tokens` of sound codes
-(50 a second for Qwen2.5-Omni, 12.5 for Qwen3-Omni); `identity_prompt`, `cut`; `batch`, how many dialogues are answered at once
-in text mode; `quantization` ("" none, "4bit": all of the model, its voice too), `device`, `dtype`. Draws come from the turn's
-seed alone, whatever else is in the batch; numbers of 16 bits round differently in another batch, which may turn a near tie.
+default); `aloud`; `temperature` of the text (0.7 as in the published study, 0 takes the most probable token), with `top_k` (0),
+`top_p` (1) and `repetition_penalty` (1), which are none of them at work unless set, whatever the model's files say; the talker
+samples by the model's own settings; `most_tokens` of text, `most_speech_tokens` of sound codes (50 a second for Qwen2.5-Omni,
+12.5 for Qwen3-Omni); `identity_prompt`, `cut`; `batch`, how many dialogues are answered at once in text mode; `quantization`
+("" none, "4bit": all of the model, its voice too), `device`, `dtype`. Draws come from the turn's seed alone, whatever else is
+in the batch; numbers of 16 bits round differently in another batch, which may turn a near tie.
 
 Needs the extra `local`; the licence is that of the weights.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -74,6 +76,7 @@ class Omni:
     temperature: float
     top_k: int
     top_p: float
+    repetition_penalty: float
     most_tokens: int
     most_speech_tokens: int
     identity_prompt: str
@@ -125,6 +128,7 @@ class OmniSession:
         self._settings: dict[str, Any] = {
             "max_new_tokens": omni.most_tokens,
             "do_sample": False,  # what is drawn is drawn by RowDraws
+            "repetition_penalty": omni.repetition_penalty,  # said even where it is 1, as the model's files may say another
             "eos_token_id": self._ends,
             "pad_token_id": self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._ends[0],
         }
@@ -147,6 +151,7 @@ class OmniSession:
         import torch
 
         self._network = None
+        gc.collect()  # models refer to themselves
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -288,6 +293,7 @@ def agent(
     temperature: float = 0.7,
     top_k: int = 0,
     top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
     most_tokens: int = 512,
     most_speech_tokens: int = 4096,
     identity_prompt: str = "none",
@@ -308,6 +314,8 @@ def agent(
             raise InputError(f"omni: {name} is {value}, expected at least {least}")
     if temperature < 0 or top_k < 0 or not 0 < top_p <= 1:
         raise InputError(f"omni: temperature {temperature}, top_k {top_k}, top_p {top_p}: expected 0 or more, and top_p up to 1")
+    if repetition_penalty <= 0:
+        raise InputError(f"omni: repetition_penalty is {repetition_penalty}, expected above 0; 1 is none")
     if identity_prompt not in ("none", "model"):
         raise InputError(f"omni: identity_prompt is {identity_prompt!r}, expected 'none' or 'model'")
     if cut not in ("", "oldest"):
@@ -325,6 +333,7 @@ def agent(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
+        repetition_penalty=repetition_penalty,
         most_tokens=most_tokens,
         most_speech_tokens=most_speech_tokens,
         identity_prompt=identity_prompt,

@@ -135,7 +135,7 @@ class RealtimeSession:
 
     async def _turn(self, line: Line, script: Script) -> Reply:
         answer = RealtimeAnswer(script.past, self._refusal)
-        turn = _Turn(self.realtime, line, script, answer)
+        turn = Turn(self.realtime, line, script, answer)
         query = {"model": self.realtime.model, **self.realtime.query}
         async with line.socket(PATH, model=self.realtime.model, query=query) as socket:
             await turn.take_place(socket)
@@ -148,7 +148,7 @@ class RealtimeSession:
         assert refused is not None  # there is an error inside
         return refused
 
-    def _reply(self, script: Script, turn: _Turn) -> Reply:
+    def _reply(self, script: Script, turn: Turn) -> Reply:
         answer = turn.answer
         received = answer.sound(self.realtime.output_rate)
         words = answer.words()
@@ -223,7 +223,7 @@ class RealtimeSession:
         return to_pcm(resample(self.clips.load(clip), self.realtime.input_rate)).astype("<i2").tobytes()
 
 
-class _Turn:
+class Turn:
     """One turn taking place: one task speaks, one listens."""
 
     def __init__(self, realtime: Realtime, line: Line, script: Script, answer: RealtimeAnswer) -> None:

@@ -180,7 +180,7 @@ class CsmSpeaking:
 
     def _past(self, utterance: Utterance) -> tuple[Said, ...]:
         """What the model is to go on from; a sound of no length has no frame to give."""
-        before = utterance.before[len(utterance.before) - self._csm.remembers :] if self._csm.remembers else ()
+        before = utterance.before[-self._csm.remembers :] if self._csm.remembers else ()
         at_rate = (Said(said.text, resample(said.sound, self._rate)) for said in before if len(said.sound.samples))
         return (*self._profile, *at_rate)
 
