@@ -122,14 +122,12 @@ def test_help_shows_an_example() -> None:
 
 
 def test_criteria_stand_in_the_order_of_the_study(summary: Summary) -> None:
-    order = [i.criterion.name.replace("_", " ") for i in summary.instruments]
-    assert main_criteria(summary) != [
-        name for name in (i.criterion.name for i in summary.instruments) if name in main_criteria(summary)
-    ]
+    order = [i.criterion.name for i in summary.instruments]
+    assert main_criteria(summary) != [name for name in order if name in main_criteria(summary)]  # by what matters most
     text = printed(summary, terminal=False, width=140)
     shown = [line.partition(" (")[0] for line in text.splitlines() if line.endswith("is better)")]
     assert len(shown) == MOST
-    assert shown == [name for name in order if name in shown]
+    assert shown == [spoken for name in order if (spoken := name.replace("_", " ")) in shown]
     head = printed(summary, terminal=True, width=200).splitlines()[0]
     places = [head.index(name) for name in shown]
     assert places == sorted(places)

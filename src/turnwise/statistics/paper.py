@@ -21,15 +21,14 @@ from turnwise.statistics.correlation import POOLED, Correlation
 from turnwise.statistics.curve import Point
 from turnwise.statistics.estimate import number, sums
 from turnwise.statistics.grid import Floats, Grid, grid_of
-from turnwise.statistics.roles import FAILURES, is_sound, label_of, measure
+from turnwise.statistics.roles import FAILURES, VOICE, is_sound, label_of, measure
 from turnwise.statistics.slope import Slope, least_squares, slope_within
 from turnwise.statistics.summary import Options, Summary, summarise
 from turnwise.statistics.table import tidy
 from turnwise.study.results import Instrument, Results
 
 ROUNDS = 10  # of the paper's Table 5
-CLEAR = ("intelligibility", "audioclarity")
-VOICE = ("voiceconsistency", "samevoice")
+CLEAR = ("predictedintelligibility", "intelligibility", "audioclarity")  # the nearest to the paper's first
 # The columns of its Table 2, by the first name each failure has in `roles`.
 SEVERITIES = ("generic", "topicdrift", "repetition", "misunderstanding", "memory")
 assert {names[0] for names in FAILURES} == set(SEVERITIES)
@@ -110,11 +109,11 @@ def model_pairs(arms: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 def _paper(results: Results, summary: Summary, grid: Grid) -> Paper:
     bootstrap = Bootstrap(len(grid.dialogues), summary.seed, summary.options.draws, summary.options.level, summary.options.expand)
     of = {name: tuple(i for i in results.instruments if measure(i) == name) for name in ("naturalness", "consistency")}
-    voice = tuple(i for i in results.instruments if measure(i) in VOICE)
-    clear = tuple(i for i in results.instruments if measure(i) in CLEAR and is_sound(i))
+    voice = tuple(i for i in results.instruments if measure(i) == VOICE[0])
+    clear = tuple(i for name in CLEAR for i in results.instruments if measure(i) == name and is_sound(i))
     quality: dict[str, Instrument] = {}  # the first that each judge of sound gives is what it says overall
     for instrument in results.instruments:
-        if is_sound(instrument) and measure(instrument) not in VOICE + CLEAR:
+        if is_sound(instrument) and measure(instrument) not in (VOICE[0], *CLEAR):
             quality.setdefault(instrument.judge, instrument)
     failures = _failures(results)
     pairs = model_pairs(grid.arms)

@@ -22,8 +22,9 @@ FAILURES = (
     ("misunderstanding",),
     ("memory", "lackofmemory"),
 )
+VOICE = ("voiceconsistency", "samevoice", "voiceconsistencyheard")  # whether a turn is in the voice of those before it
 SOUND = (
-    "voiceconsistency", "samevoice", "audionaturalness", "audioclarity", "intelligibility", "mos",
+    *VOICE, "audionaturalness", "audioclarity", "intelligibility", "predictedintelligibility", "mos",
     "noisiness", "noise", "coloration", "discontinuity", "loudness",
 )  # fmt: skip
 SOUND_JUDGES = ("soundquality", "audioquality", "voiceconsistency", "samevoice", "quality")
@@ -76,7 +77,7 @@ def plain_name(instrument: Instrument) -> str:
 def measure(instrument: Instrument) -> str:
     """What a criterion measures, in one word: two judges that give the same can be compared."""
     name = squeezed(plain_name(instrument))
-    return next((names[0] for names in FAILURES if name in names), name)
+    return next((names[0] for names in (*FAILURES, VOICE) if name in names), name)
 
 
 def is_sound(instrument: Instrument) -> bool:

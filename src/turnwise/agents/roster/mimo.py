@@ -25,7 +25,7 @@ the text (none: the library's own, 0.6 aloud and 0.4 in text mode; top-p 0.95 ei
 "cuda:1"); `patience`, seconds for one answer. The library has no option for the length of an answer, for a repetition penalty
 or for other numbers than bfloat16 in these functions.
 
-Needs a GPU for the library (flash-attn); its code is Apache-2.0, the weights are MIT.
+Needs a GPU for the library (flash-attn). Licence of the weights: MIT, as their card says; that of the library is in its clone.
 """
 
 from __future__ import annotations
