@@ -69,5 +69,12 @@ def same_word(a: str, b: str) -> bool:
         return True
     if a[:1].isdigit() or b[:1].isdigit() or min(len(a), len(b)) < 4:
         return False
-    pairs_a, pairs_b = Counter(pairwise(a)), Counter(pairwise(b))
-    return 2 * (pairs_a & pairs_b).total() >= 0.6 * (pairs_a.total() + pairs_b.total())
+    enough = 0.6 * (len(a) + len(b) - 2)
+    if 2 * (min(len(a), len(b)) - 1) < enough:  # the shorter one has too few pairs, whichever they are
+        return False
+    return 2 * (_pairs(a) & _pairs(b)).total() >= enough
+
+
+@lru_cache(maxsize=1 << 15)
+def _pairs(word: str) -> Counter[tuple[str, str]]:
+    return Counter(pairwise(word))
