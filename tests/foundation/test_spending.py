@@ -220,6 +220,16 @@ def test_a_budget_is_not_overrun_by_many_at_once() -> None:
     assert len(server.seen) == outcome.remote.spent / 4
 
 
+def test_calls_without_money_do_not_wait_for_one_another() -> None:
+    async def work(line: Line) -> Any:
+        return await asyncio.gather(*(one(line) for _ in range(30)), return_exceptions=True)
+
+    with scripted(used(1)) as server:
+        outcome = asked(server.url, work, budget=1.0, prices={"m": Price(1e6)}, requests_per_minute=60, tokens_per_minute=60)
+    assert sum(isinstance(made, BudgetSpent) for made in outcome.result) == 29
+    assert len(server.seen) == 1 and outcome.seconds < 5  # half a minute if each took its turn
+
+
 def test_what_is_free_goes_on_and_what_has_no_price_does_not_begin() -> None:
     async def work(line: Line) -> Any:
         await one(line, "free")

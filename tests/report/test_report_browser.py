@@ -230,6 +230,7 @@ def test_reasons_and_what_was_shown_unfold(watched: Watched, ordinary: Path) -> 
     answer.locator("summary", has_text="verdicts").click()
     assert "consistency of round 3" in answer.locator(".verdicts").inner_text()
     answer.locator("summary", has_text="Shown").click()
+    answer.locator(".shown li").first.wait_for()  # a fold tells that it was opened only after the click has returned
     assert answer.locator(".shown li").count() == 2
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, LlamaForCausalLM, VitsModel
+from transformers import AutoConfig, CsmForConditionalGeneration, LlamaForCausalLM
 
 import tiny_models
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
@@ -242,8 +242,8 @@ def test_a_weight_that_is_missing_is_never_random(chat: Path, tmp_path: Path) ->
 
 
 def test_files_of_another_kind_of_model(chat: Path) -> None:
-    with pytest.raises(InputError, match="VitsModel"):
-        load(VitsModel, find_weights(str(chat)), ON_CPU)
+    with pytest.raises(InputError, match="CsmForConditionalGeneration"):
+        load(CsmForConditionalGeneration, find_weights(str(chat)), ON_CPU)
 
 
 def test_pickled_weights_are_refused(chat: Path, tmp_path: Path) -> None:

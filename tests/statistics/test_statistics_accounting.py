@@ -104,3 +104,14 @@ def test_a_drawn_dialogue_that_no_arm_played_is_noticed() -> None:
     assert planned_cells(msgspec.structs.replace(results, drawn=drawn)) == planned_cells(results)
     with pytest.raises(StorageError, match="1 dialogues are not recorded, the first is 'forgotten'"):
         planned_cells(msgspec.structs.replace(results, drawn=(*drawn, "forgotten")))
+
+
+def test_an_arm_with_a_simulated_user_owes_the_rounds_it_played() -> None:
+    results = made_results(("frame", "live"), dialogues=3, rounds=5)
+    arms = tuple(msgspec.structs.replace(a, user_mode="live" if a.name == "live" else "fixed") for a in results.study.arms)
+    cut = tuple(msgspec.structs.replace(c, rounds=c.rounds[:2]) if c.arm == "live" else c for c in results.conversations)
+    study = msgspec.structs.replace(results.study, arms=arms)
+    planned = planned_cells(msgspec.structs.replace(results, study=study, conversations=cut))
+    assert planned == {"frame": 15 * len(results.instruments), "live": 6 * len(results.instruments)}
+    with pytest.raises(StorageError, match="5 rounds were planned, 2 are recorded"):
+        planned_cells(msgspec.structs.replace(results, conversations=cut))

@@ -1,4 +1,4 @@
-"""List the agents, judges, corpora, engines and other plug-ins, and show their cards."""
+"""List the agents, judges, corpora, engines and other plug-ins and show their cards; print the studies that come along."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ KINDS = {
     "perturbations": [("turnwise.speech.perturbation", "PERTURBATIONS")],
     "estimators": [("turnwise.quality.estimator", "ESTIMATORS")],
 }
+STUDIES = "studies"
 
 
 @click.command(epilog="Example: turnwise list judges memory")
-@click.argument("kind", type=click.Choice(sorted(KINDS)), required=False)
+@click.argument("kind", type=click.Choice(sorted((*KINDS, STUDIES))), required=False)
 @click.argument("name", required=False)
 def list_command(kind: str | None, name: str | None) -> None:
-    """List what can be named in a study, or show the card of one NAME. Nothing heavy is imported."""
-    for one in [kind] if kind else sorted(KINDS):
+    """List what can be named in a study, or show the card of one NAME. Nothing heavy is imported.
+
+    The card of a study is the study: turnwise list studies context_trap > study.toml
+    """
+    for one in [kind] if kind else sorted((*KINDS, STUDIES)):
+        if one == STUDIES:
+            _studies(name)
+            continue
         catalogs = [_catalog(module, attribute) for module, attribute in KINDS[one]]
         if name is not None:
             _show(catalogs, name)
@@ -36,6 +43,18 @@ def list_command(kind: str | None, name: str | None) -> None:
         for row, (card, kinds) in sorted(rows.items()):
             what = f"[{', '.join(kinds)}] " if len(catalogs) > 1 else ""
             click.echo(f"  {row:<{width}}  {what}{card.summary}")
+
+
+def _studies(name: str | None) -> None:
+    from turnwise.study.shipped import shipped_studies, shipped_study
+
+    if name is not None:
+        click.echo(shipped_study(name), nl=False)
+        return
+    click.echo(click.style(STUDIES, bold=True))
+    known = shipped_studies()
+    for row, summary in known.items():
+        click.echo(f"  {row:<{max(map(len, known))}}  {summary}")
 
 
 def _catalog(module: str, attribute: str) -> Catalog:

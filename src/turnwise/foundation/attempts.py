@@ -17,6 +17,7 @@ from turnwise.foundation.secrets import without_secrets
 BASE, LONGEST = 0.5, 30.0  # seconds of back-off: at most BASE * 2**n after failure n, and never more than LONGEST
 LONGEST_PAUSE = 600.0  # seconds a server may ask to be left alone; a longer one is a failure, not a wait
 AGAIN = frozenset(("broken-answer", "connection", "rate-limit", "server-error", "timeout"))  # causes worth another attempt
+NOT_JSON = (ValueError, RecursionError)  # what decoding raises: no JSON, no UTF-8, nested beyond all reason
 _TOLD = 300  # characters of a server's words in a message
 _STATUS_CAUSES = {408: "timeout", 409: "server-error", 425: "server-error", 429: "rate-limit"}
 _USER_IN_ADDRESS = re.compile(r"//[^/\s@]+@")
@@ -166,7 +167,7 @@ def _seconds(text: str) -> float | None:
 def decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None
 
 

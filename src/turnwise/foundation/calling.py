@@ -15,6 +15,7 @@ from turnwise.foundation.calls import Call, Usage, note
 from turnwise.foundation.endpoint import Price
 from turnwise.foundation.errors import EngineError, TurnwiseError
 from turnwise.foundation.limits import Limits
+from turnwise.foundation.secrets import without_keys
 from turnwise.foundation.spending import Purse, cost, tokens_of
 
 T = TypeVar("T")
@@ -118,8 +119,7 @@ class Calling:
             try:
                 self._held = await self._purse.hold(self._money) if self._paid else None
             except BaseException:
-                self._limits.settle(self._tokens, 0.0)
-                self._limits.leave()
+                self._limits.withdraw(self._tokens)
                 raise
         except BaseException as error:
             if self._failures:  # something was sent before
@@ -183,7 +183,7 @@ class Calling:
                 usage=usage,
                 estimated=estimated,
                 cost=cost(usage, self._price) if self._price is not None else None,
-                answered_by=self.answered_by,
+                answered_by=without_keys(self.answered_by),
                 failed=failed,
             )
         )

@@ -86,15 +86,19 @@ class Limits:
             if turn.cancelled():
                 self._let_in()  # those behind may be able to go now
             else:  # admitted in the same moment
-                self.settle(tokens, 0.0)
-                if self._requests is not None:
-                    self._requests.take(-1)
-                self.leave()
+                self.withdraw(tokens)
             raise
 
     def leave(self) -> None:
         self._under_way -= 1
         self._let_in()
+
+    def withdraw(self, tokens: float) -> None:
+        """Leave without having sent anything."""
+        if self._requests is not None:
+            self._requests.take(-1.0)
+        self.settle(tokens, 0.0)
+        self.leave()
 
     def settle(self, estimated: float, used: float) -> None:
         """Correct the tokens taken on entering by those that were used."""

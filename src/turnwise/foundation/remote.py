@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from turnwise.foundation.attempts import Answerer, AttemptFailed, decoded, worth_another
+from turnwise.foundation.attempts import NOT_JSON, Answerer, AttemptFailed, decoded, worth_another
 from turnwise.foundation.calling import Calling, back_off, cause_of
 from turnwise.foundation.calls import Call, Usage, note, recording
 from turnwise.foundation.endpoint import Endpoint, resolved
@@ -153,7 +153,7 @@ class Line:
         data, _, key = await self._exchange(call, path, payload, headers)
         try:
             answer = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             raise AttemptFailed("broken-answer", f"endpoint {self.name}: the answer of {path} is not JSON") from None
         if error := self._answerer.error_inside(answer, key, path):
             raise error

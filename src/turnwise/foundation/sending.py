@@ -17,6 +17,7 @@ import msgspec
 from turnwise.foundation.attempts import AttemptFailed
 from turnwise.foundation.endpoint import Endpoint
 from turnwise.foundation.errors import InputError
+from turnwise.foundation.secrets import declare
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,6 +37,8 @@ class Address:
             raise InputError(f"endpoints.{name}.url is no address: {error}") from None
         if parts.username is not None or parts.password is not None:
             raise InputError(f"endpoints.{name}.url holds a name or a password", "name a variable of the environment with `key`")
+        if endpoint.key:
+            declare(endpoint.key)
         self._name = name
         self._endpoint = endpoint
         self._header = "x-goog-api-key" if endpoint.dialect == "gemini" else "Authorization"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from turnwise.foundation.attempts import Answerer, AttemptFailed
+from turnwise.foundation.attempts import NOT_JSON, Answerer, AttemptFailed
 from turnwise.foundation.calls import Usage
 from turnwise.foundation.spending import added, answerer_of, sent_length, written_length
 from turnwise.foundation.sse import Block, Parser
@@ -120,7 +120,7 @@ class Reading:
     def _event(self, block: Block, at: float) -> Event | AttemptFailed:
         try:
             data = msgspec.json.decode(block.data)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return self._broken("holds an event that is not JSON")
         told = data if block.event != "error" or (isinstance(data, dict) and data.get("error")) else {"error": data}
         if error := self._answerer.error_inside(told, self._key, self._path):
@@ -175,7 +175,7 @@ class Socket:
             raise AttemptFailed("connection", f"{where} was closed by the server (code {self._line.close_code}: {why})")
         try:
             data = msgspec.json.decode(message.data)
-        except msgspec.DecodeError:
+        except NOT_JSON:
             raise AttemptFailed("broken-answer", f"{where} sent a message that is not JSON") from None
         self.written += written_length(data)
         if not self.answered_by:

@@ -12,7 +12,7 @@ import msgspec
 from turnwise.agents.agent import Reply
 from turnwise.foundation.errors import EngineError, RunStopped, TurnwiseError
 from turnwise.foundation.remote import BudgetSpent
-from turnwise.foundation.secrets import without_secrets
+from turnwise.foundation.secrets import without_keys, without_secrets
 from turnwise.judges.verdict import Abstention, Fault, Score, Verdict
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.cell import Ruling
@@ -45,11 +45,17 @@ def whole_text(text: str) -> str:
 
 
 def recordable(result: T, type_: type[T]) -> T | Fault:
-    """The result if the ledger could give it back as it is; plug-ins of others may return anything."""
+    """The result if the ledger could give it back as it is, without the keys that a server may have told in its answer; plug-ins
+    of others may return anything.
+    """
     try:
-        again = msgspec.json.decode(msgspec.json.encode(result), type=type_)
+        written = msgspec.json.encode(result).decode()
+        clean = without_keys(written)
+        again = msgspec.json.decode(clean, type=type_)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         return Fault("contract", whole_text(without_secrets(f"the result cannot be recorded: {error}")))
+    if clean != written:
+        return again
     return result if again == result else Fault("contract", "the result is not the same after it was recorded")
 
 

@@ -295,7 +295,8 @@ class _Walk:
             corpus = self.plan.background_digest if judge.background else ""
             needs = fingerprint(*(cells[need][0].key for need in judge.needs))
             inputs = (judge.identity, self.digest, corpus, needs)
-            cells[judge.title] = tuple(Cell("verdict", (*inputs, n) if n else inputs) for n in range(judge.repeats))
+            chances = [(judge.seed(self.seed, exchange, n),) if judge.place == "driver" else () for n in range(judge.repeats)]
+            cells[judge.title] = tuple(Cell("verdict", (*inputs, *chance)) for chance in chances)
         half.rulings = self.ports.start(self.ports.rule(cells, exchange))
 
 

@@ -163,7 +163,7 @@ class Hands:
                 reply = await session.answer(task.view, seed=task.seed)
                 # What an agent tells of its own time leaves out what was spent in queues and on failed attempts.
                 seconds = time.perf_counter() - began if reply.timings.think is None else reply.timings.think
-                reply = await asyncio.to_thread(sound_reply, reply, self.clips)
+                reply = await asyncio.to_thread(_audible, reply, self.clips)
                 return recordable(Thought(reply, seconds), Thought)
 
     async def _say(self, task: Speak, key: str) -> Clip:
@@ -175,14 +175,17 @@ class Hands:
         before = await asyncio.to_thread(earlier) if task.before else ()
         seed = seed_of(key) if task.seed is None else task.seed
         sound = await voice.speak(Utterance(task.text, seed, before, task.dialogue, task.position))
-        if not len(sound.samples):
+        if not len(sound.samples) or (_has_words(task.text) and is_silent(sound)):
             raise EngineError("empty-audio", f"no sound came of {task.text[:60]!r}")
         return await asyncio.to_thread(self.clips.keep, sound)
 
     async def _listen(self, task: Hear | Transcribe, key: str) -> Heard:
         ears: RemoteHearing = self._at(task.part)
         sound = await asyncio.to_thread(self.clips.load, task.clip)
-        return await ears.hear(Listening(sound, task.dialogue, seed_of(key)))
+        heard = recordable(await ears.hear(Listening(sound, task.dialogue, seed_of(key))), Heard)
+        if isinstance(heard, Fault):
+            raise EngineError(heard.cause, heard.detail)
+        return heard
 
     def _at(self, part: Part) -> Any:
         """A part of the driver, ready; reached once."""
@@ -223,6 +226,19 @@ class Hands:
             if not future.done():
                 future.cancel()
             del self._going[key]
+
+
+def _audible(reply: Reply, clips: ClipStore) -> Reply:
+    """A reply that can be recorded. Words whose sound is silent are a failure of the server, not the agent's silence."""
+    reply = sound_reply(reply, clips)
+    if reply.clip is not None and _has_words(reply.text) and is_silent(clips.load(reply.clip)):
+        raise EngineError("empty-audio", f"the sound of the reply is silent, its words are not: {reply.text[:60]!r}")
+    return reply
+
+
+def _has_words(text: str) -> bool:
+    """Whether there is anything to be spoken."""
+    return any(map(str.isalnum, text))
 
 
 def _heeded(future: asyncio.Future[Any]) -> None:

@@ -19,9 +19,9 @@ from turnwise.dialogues.corpus import CORPORA, Corpus, Reading
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.dialogues.sampling import sample
 from turnwise.foundation.errors import InputError
-from turnwise.foundation.fingerprint import canonical, digest, fingerprint
+from turnwise.foundation.fingerprint import canonical, digest, fingerprint, seed_of
 from turnwise.foundation.place import Place, place_of
-from turnwise.judges.judge import JUDGES, Criterion, Judge
+from turnwise.judges.judge import JUDGES, Criterion, Exchange, Judge
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
 from turnwise.speech.perturbation import PERTURBATIONS
 from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study
@@ -65,6 +65,11 @@ class JudgePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     def plain(self) -> tuple[str, ...]:
         """Its criteria as the judge itself calls them."""
         return tuple(c.name.removeprefix(f"{self.label}/") for c in self.criteria)
+
+    def seed(self, study: int, exchange: Exchange, repeat: int) -> int:
+        """Of one verdict, by the study's seed and whose turn it is: the same for every arm, whatever the seconds a reply took."""
+        turn = exchange.dialogue, exchange.now.number, repeat
+        return seed_of(study, "verdict", self.name, canonical(self.options), *turn)
 
 
 class VoicePlan(msgspec.Struct, frozen=True, omit_defaults=True):

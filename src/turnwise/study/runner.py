@@ -14,7 +14,6 @@ import msgspec
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.calls import Call, recording
 from turnwise.foundation.errors import StorageError
-from turnwise.foundation.fingerprint import seed_of
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence
 from turnwise.speech.clip import Clip
@@ -117,6 +116,7 @@ class _Maker:
 
     def __init__(self, plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, group: asyncio.TaskGroup) -> None:
         self.hands = hands
+        self._seed = plan.study.seed
         self._judges = {judge.title: judge for judge in plan.judges}
         self._quick = _own_company(plan.judges, "worker")
         self._ledger, self._watcher, self._group = ledger, watcher, group
@@ -244,7 +244,8 @@ class _Maker:
         key, purpose = cell.key, f"judge {judge.title}"
         with recording() as calls:
             try:
-                ruling = await self.hands.decide(judge, exchange, known, seed=seed_of(key))
+                seed = judge.seed(self._seed, exchange, number)
+                ruling = await self.hands.decide(judge, exchange, known, seed=seed)
             except BaseException:
                 self._keep([], calls, key, purpose)
                 raise

@@ -135,7 +135,8 @@ def test_a_reply_that_was_cut_says_so(folder: Path) -> None:
 def test_instructions_and_turns_become_messages(greedy: LocalChatSession, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt, _ = shown(greedy, monkeypatch, VIEWS[1])
     assert prompt == (
-        "<|system|>be brief<|end|><|user|>what is it<|end|><|assistant|>a thing<|end|><|user|>and now<|end|><|assistant|><|quiet|>"
+        "<|system|>be brief<|end|><|user|>what is it<|end|><|assistant|>a thing<|end|>"
+        "<|user|>and now<|end|><|assistant|><|quiet|>"
     )
     assert shown(greedy, monkeypatch, view("hello", rules=""))[0] == "<|user|>hello<|end|><|assistant|><|quiet|>"
 
@@ -279,6 +280,7 @@ def test_an_older_place_of_the_template(tmp_path: Path, monkeypatch: pytest.Monk
         open_session(folder)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 def test_a_model_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a vits, which is no chat model"):
         local_chat._model_class(local_chat.find_weights(str(tiny_models.vits(tmp_path / "vits"))))

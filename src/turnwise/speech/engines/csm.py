@@ -4,12 +4,13 @@ The model (`sesame/csm-1b`, through transformers) speaks 24 kHz. Each utterance 
 `remembers` utterances of the same voice in the dialogue, sound and text, all under one speaker id. Frames of 80 ms are sampled
 from the utterance's own seed, so the same text, seed and past give the same sound alone or in a batch; a batch is only faster.
 
-Options: `model` is a folder or a hub id, with `revision`. `voice` is a list of `{audio = "me.wav", text = "the very words in
-it"}` that sets the voice; without it, and without past utterances, every new dialogue draws a voice of its own. Transcripts are
-required: the model goes on from the words, and wrong ones spoil the sound. `remembers` (3), `speaker` (the id, "0"),
-`temperature` (0.9; 0 takes the likeliest frame) and `top_k` (50; 0 for all), `most_seconds` (60). An utterance that reaches
-`most_seconds` ends there; with `strict_end` it is an error "no-end" instead. `trim` takes silence off both ends (off: what the
-model says is what is heard). `batch` (8), `device`, `dtype` (see docs/local_models.md).
+Options: `model` is a folder or a hub id, with `revision`. `voice` is a list of
+`{audio = "me.wav", text = "the very words in it"}` that sets the voice (paths start where the command runs); without it, and
+without past utterances, every new dialogue draws a voice of its own. Transcripts are required: the model goes on from the words,
+and wrong ones spoil the sound. `remembers` (3), `speaker` (the id, "0"), `temperature` (0.9; 0 takes the likeliest frame) and
+`top_k` (50; 0 for all), `most_seconds` (60). An utterance that reaches `most_seconds` ends there; with `strict_end` it is an
+error "no-end" instead. `trim` takes silence off both ends (off: what the model says is what is heard). `batch` (8), `device`,
+`dtype` (see docs/local_models.md).
 
 Limits: English. A past that leaves no room for `most_seconds` within the model's positions is an error "context-length"; it is
 never shortened. An utterance without a frame is an error "empty-audio". The codec always computes in float32.

@@ -15,8 +15,8 @@ of length (about 30 s) applies. Whether a named speaker of the model keeps one v
 a name may give another voice each time. An utterance that takes too long is an error "timeout", a worker that dies
 "worker-died", one that answers with anything but the protocol "broken-answer".
 
-Needs its own environment: `python3.11 -m venv /venvs/parler && /venvs/parler/bin/pip install parler-tts`, and the weights: `hf
-download parler-tts/parler-tts-mini-v1`. Licence of package and weights: Apache-2.0.
+Needs its own environment: `python3.11 -m venv /venvs/parler && /venvs/parler/bin/pip install parler-tts`, and the weights:
+`hf download parler-tts/parler-tts-mini-v1`. Licence of package and weights: Apache-2.0.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ Limits: a voice of letters knows no other signs. A letter with an accent that it
 other letter or digit that it does not know is an error "unspeakable", as it would be left out in silence. Punctuation is left
 out by most of these voices. Always computes in float32. No past, no emotion.
 
-Needs `pip install "turnwise[local]"` and the weights: `hf download facebook/mms-tts-eng`. Voices that read phonemes need `pip
-install phonemizer` (GPL-3) and the program espeak-ng; those of other scripts may need `pip install uroman`. Licence of the MMS
-weights: CC-BY-NC 4.0 (not for commerce).
+Needs `pip install "turnwise[local]"` and the weights: `hf download facebook/mms-tts-eng`. Voices that read phonemes need
+`pip install phonemizer` (GPL-3) and the program espeak-ng; those of other scripts may need `pip install uroman`. Licence of the
+MMS weights: CC-BY-NC 4.0 (not for commerce).
 """
 
 from __future__ import annotations

@@ -19,8 +19,7 @@ silence within a clip does. In coarse numbers a GPU may round a batch otherwise 
 model's timestamps do not move on is an error "no-progress".
 
 Needs `pip install "turnwise[local]"`, for the second engine also `pip install faster-whisper`, and the weights:
-`hf download openai/whisper-large-v3`.
-Licence of OpenAI's weights: MIT in their repository, Apache-2.0 on the hub.
+`hf download openai/whisper-large-v3`. Licence of OpenAI's weights: MIT in their repository, Apache-2.0 on the hub.
 """
 
 from __future__ import annotations
@@ -332,7 +331,9 @@ def _asked(config: Any, whisper: Whisper) -> dict[str, Any]:
             f"generation_config.json of {whisper.model} names no languages", "it is older than its weights' use here"
         )
     if language and language not in known:
-        raise InputError(f"{whisper.model} does not know the language {whisper.language!r}", f"it knows: {', '.join(sorted(known))}")
+        raise InputError(
+            f"{whisper.model} does not know the language {whisper.language!r}", f"it knows: {', '.join(sorted(known))}"
+        )
     return {"task": "transcribe", "language": language or None}
 
 

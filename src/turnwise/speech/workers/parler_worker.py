@@ -2,9 +2,10 @@
 
 Parler-TTS needs versions of its packages that the rest cannot live with, so this file uses nothing of ours, and runs on Python
 3.9. One JSON object per line: the settings come as the first argument; `{"ready": true, "rate": 44100}` is written once the
-weights are loaded; each request `{"id": 1, "text": "...", "description": "...", "seed": 5}` is answered by `{"id": 1, "rate":
-44100, "samples": "<base64 of little-endian float32>"}` or `{"id": 1, "error": "out-of-memory", "message": "..."}`. What cannot
-be mended by another request is `{"fatal": "...", "message": "..."}` and the end. It ends when its input does.
+weights are loaded; each request `{"id": 1, "text": "...", "description": "...", "seed": 5}` is answered by
+`{"id": 1, "rate": 44100, "samples": "<base64 of little-endian float32>"}` or
+`{"id": 1, "error": "out-of-memory", "message": "..."}`. What cannot be mended by another request is
+`{"fatal": "...", "message": "..."}` and the end. It ends when its input does.
 """
 
 from __future__ import annotations
