@@ -8,25 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from servers.chaos import MUTE_MODEL, Asked, Chaos, Proxy, disturbed
+import msgspec
+import polars
+
+from servers.chaos import MUTE_MODEL, Asked, Chaos, Deed, Proxy, disturbed
 from servers.chat_server import Given, Request, chatting
 from servers.misfortunes import HEARING, JUDGE, SPEECH
 from servers.speech_server import speech_server
 from small_study import SAID, raw_study, write_corpus
 from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.foundation.calls import Call
 from turnwise.foundation.fingerprint import canonical, digest, seed_of
 from turnwise.judges.bench.failures import FAILURES
+from turnwise.statistics.table import tidy
+from turnwise.study.experiment import load_results
+from turnwise.study.ledger import Ledger
 from turnwise.study.study import Study
 from turnwise.study.study_file import read_study
 
 ARMS = {"hosted": "hosted", "chain": "mind", "text": "text", "mute": MUTE_MODEL}  # and the models that answer
 JUDGES = {"a/dialogue_quality": ("a/naturalness", "a/consistency"), "failures": tuple(FAILURES)}
+KEY_NAME, KEY = "CHAOS_ACCESS", "Zq7-very-private-value-9x"  # of a variable whose name does not say that it holds a key
 _CALL = r"[Cc]all (\d+) round (\d+)"
 _SAYS = re.compile(rf"\b(\w+) says on {_CALL}")
 
@@ -57,19 +66,18 @@ class World:
     """The servers, and the misfortunes before them."""
 
     chaos: Chaos
-    agents: Proxy
-    judges: Proxy
-    speech: Proxy
+    proxy: Proxy
 
     @property
     def refused(self) -> list[str]:
         """What the honest servers would not take."""
-        return [wrong for proxy in (self.agents, self.judges, self.speech) for wrong in proxy.server.refused]
+        return [wrong for server in self.proxy.servers.values() for wrong in server.refused]
 
     def study(self, folder: Path, count: int, rounds: int, **changes: Any) -> Study:
         """`changes` of the endpoints, and `arms`, those that are wanted."""
         wanted = changes.pop("arms", tuple(ARMS))
-        endpoints = {name: getattr(self, name).endpoint(**changes) for name in ("agents", "judges", "speech")}
+        settings = {"key": KEY_NAME, "idle": 0.4, "timeout": 5.0, "connections": 32, **changes}
+        endpoints = {name: self.proxy.endpoint(name, **settings) for name in self.proxy.servers}
         chat = {"endpoint": "agents"}
         chain = {
             "recognizer": "openai_transcription",
@@ -93,7 +101,7 @@ class World:
                 {"name": "dialogue_quality", "label": "a", "repeats": 2, "options": judge},
                 {"name": "failures", "options": judge},
             ],
-            endpoints={name: to_plain(endpoint) for name, endpoint in endpoints.items()},
+            endpoints={name: msgspec.to_builtins(endpoint) for name, endpoint in endpoints.items()},
         )
         return read_study(raw, "disturbed")
 
@@ -106,18 +114,9 @@ def world(**chaos: Any) -> Iterator[World]:
         chatting("vllm-omni", _reply) as agents,
         chatting("openai", _verdict) as judges,
         speech_server() as speech,
-        disturbed(agents, made) as before_agents,
-        disturbed(judges, made) as before_judges,
-        disturbed(speech, made) as before_speech,
+        disturbed(made, agents=agents, judges=judges, speech=speech) as proxy,
     ):
-        yield World(made, before_agents, before_judges, before_speech)
-
-
-def to_plain(endpoint: Any) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(endpoint)
-    return plain
+        yield World(made, proxy)
 
 
 def place_of(asked: Asked) -> Place:
@@ -144,7 +143,7 @@ def _reply(request: Request) -> Given:
     if model == MUTE_MODEL:
         return Given("")
     call, round = re.findall(_CALL, request.said)[-1]
-    drawn = digest(canonical({key: value for key, value in request.body.items()}).encode())[-8:]
+    drawn = digest(canonical(request.body).encode())[-8:]
     return Given(f"{model} says on call {call} round {round}: take number {drawn} of {len(request.turns)}.")
 
 
@@ -167,3 +166,29 @@ def _verdict(request: Request) -> str:
         "explanation": f"drawn {draw}",
     }
     return json.dumps(given)
+
+
+# ---------------------------------------------------------------- what became of it
+
+
+def table_of(out: Path) -> polars.DataFrame:
+    return tidy(load_results(out))
+
+
+def calls(out: Path) -> list[Call]:
+    with Ledger(out / "ledger.sqlite", write=False) as ledger:
+        return [call for _, call in ledger.calls()]
+
+
+def failed_attempts(calls: Iterable[Call]) -> Counter[str]:
+    """By cause; each call's last attempt too, where it failed."""
+    return Counter(cause for call in calls for cause in (*call.failures, *([call.failed] if call.failed else ())))
+
+
+def attempts(deeds: Iterable[Deed]) -> Counter[str]:
+    """The failed attempts that these misfortunes should have made, by cause."""
+    return Counter(deed.misfortune.attempt for deed in deeds if deed.misfortune.attempt)
+
+
+def files_with_the_key(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]

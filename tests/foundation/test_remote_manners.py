@@ -175,16 +175,18 @@ def test_cancelled_calls_leave_nothing_behind() -> None:
     async def work(line: Line) -> None:
         with recording() as made:
             for _ in range(20):
-                tasks = [asyncio.create_task(post(line)) for _ in range(4)]  # two are on their way, two wait
+                tasks = [
+                    asyncio.create_task(line.post("/slow", {}, model="m")) for _ in range(4)
+                ]  # two are on their way, two wait
                 await asyncio.sleep(0.01)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
             assert {call.failed for call in made} == {"cancelled"} and len(made) == 40  # what was not sent is no call
-        await asyncio.wait_for(asyncio.gather(post(line), post(line)), 2)
+        await asyncio.wait_for(asyncio.gather(post(line), post(line)), 5)
 
     def answer(seen: Any) -> Told:
-        return Told(body={}, delay=5.0 if len(server.seen) <= 40 else 0.0)
+        return Told(body={}, delay=60.0 if seen.path == "/slow" else 0.0)
 
     with scripted(answer) as server:
         assert asked(server.url, work, connections=2).result is None

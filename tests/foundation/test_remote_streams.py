@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from local_server import listening, request_head
@@ -364,7 +365,7 @@ def test_retried_lets_other_errors_through() -> None:
     assert (outcome.call.attempts, outcome.call.failed) == (1, "abandoned")
 
 
-def test_the_sending_of_a_stream_is_after_connecting_and_waiting() -> None:
+def test_the_sending_of_a_stream_is_after_connecting_and_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(seen: Seen) -> Told:
         return Told(body=piece("a") + DONE, headers={"Content-Type": "text/event-stream"}, delay=0.2)
 
@@ -380,3 +381,14 @@ def test_the_sending_of_a_stream_is_after_connecting_and_waiting() -> None:
         outcome = asked(server.url, work, connections=1)
     assert all(0.2 <= first - sent < 0.39 for sent, first in outcome.result)
     assert all(0 <= seen.at - sent < 0.19 for seen, (sent, _) in zip(server.seen, outcome.result, strict=True))
+
+    connect = aiohttp.TCPConnector.connect
+
+    async def slowly(*arguments: Any, **options: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await connect(*arguments, **options)
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", slowly)
+    with scripted(answer) as server:
+        outcome = asked(server.url, one)
+    assert 0.2 <= outcome.result[1] - outcome.result[0] < 0.39 and 0.2 <= outcome.call.seconds < 0.39

@@ -171,6 +171,11 @@ def test_a_budget_that_is_exactly_reached() -> None:
         assert purse.exhausted
         with pytest.raises(BudgetSpent):
             await purse.hold(0.0)
+        purse = Purse(0.8, 0.7)
+        purse.settle(await purse.hold(0.1), 0.1)  # and 0.7 + 0.1 is less than 0.8
+        assert purse.exhausted
+        with pytest.raises(BudgetSpent):
+            await purse.hold(0.0)
 
     asyncio.run(work())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turnwise.foundation.sse import Block, Parser
@@ -64,6 +64,7 @@ LINES = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # the other implementation is slow to import
 @given(st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r", "\r\n"]))), st.lists(st.integers(0, 120)))
 def test_another_implementation_reads_the_same(lines: list[tuple[str, str]], cuts: list[int]) -> None:
     httpx2 = pytest.importorskip("httpx2")

@@ -1,8 +1,8 @@
 """A proxy for tests that stands before an honest server and lets misfortunes befall its requests, by seed.
 
     chaos = Chaos()
-    with chatting("openai", answer) as server, disturbed(server, chaos) as before:
-        study(... endpoint before.endpoint() ...)      # an honest server so far
+    with chatting("openai", answer) as server, disturbed(chaos, it=server) as proxy:
+        study(... proxy.endpoint("it") ...)            # an honest server so far
         chaos.seed = 7                                 # from now on misfortunes befall it
         chaos.deeds                                    # which befell whom
         chaos.seed = None                              # healed
@@ -21,12 +21,13 @@ import math
 import random
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from local_server import served
@@ -81,13 +82,19 @@ class Chaos:
     seed: int | None = None  # None: nothing befalls anybody
     lasting: float = 0.04  # share of contents that a lasting misfortune strikes
     most: int = 4  # passing misfortunes of one content at most
-    only: Misfortune | None = None  # whatever the seed says, befalls this sort of requests
-    sort: str = ""
-    times: float = math.inf  # and each content so often
+    chosen: Callable[[Asked], Misfortune | None] | None = None  # in place of the seed: what befalls each
+    times: float = math.inf  # what is chosen befalls each content so often
     deeds: list[Deed] = field(default_factory=list)
     met: list[Asked] = field(default_factory=list)  # every request, in the order of arrival
     answered: list[Asked] = field(default_factory=list)  # those that were given what they had asked for
     _seen: Counter[tuple[int | None, str]] = field(default_factory=Counter)
+
+    def choose(self, chosen: Callable[[Asked], Misfortune | None] | None, times: float = math.inf) -> None:
+        """From now on this; what was done so far is forgotten."""
+        self.chosen, self.times = chosen, times
+        self._seen.clear()
+        for told in (self.deeds, self.met, self.answered):
+            told.clear()
 
     def next(self, asked: Asked) -> Misfortune | None:
         """What befalls a request that has just come; None where it is left alone."""
@@ -95,8 +102,8 @@ class Chaos:
         found, lasting = None, False
         count = self._seen[self.seed, asked.content]
         self._seen[self.seed, asked.content] += 1
-        if self.only is not None:
-            found, lasting = (self.only if asked.sort == self.sort and count < self.times else None), math.isinf(self.times)
+        if self.chosen is not None:
+            found, lasting = (self.chosen(asked) if count < self.times else None), math.isinf(self.times)
         elif self.seed is not None:
             found, lasting = self._drawn(self.seed, asked, count)
         if found is not None:
@@ -122,26 +129,28 @@ def _one_of(kinds: tuple[Misfortune, ...], sort: str, chance: random.Random) -> 
 
 @dataclass
 class Proxy:
-    """Where the misfortunes happen."""
+    """Where the misfortunes happen: one address before several servers, each under its name."""
 
-    server: ChatServer | SpeechServer
+    servers: Mapping[str, ChatServer | SpeechServer]
     chaos: Chaos
     url: str = ""
+    _honest: dict[tuple[str, str], Honest] = field(default_factory=dict)  # by server and content: the same is answered the same
 
-    def endpoint(self, **more: Any) -> Endpoint:
-        """How the study declares this server."""
-        honest = self.server.endpoint(**more)
-        return Endpoint(**{name: getattr(honest, name) for name in Endpoint.__struct_fields__} | {"url": self.url + "/v1"})
+    def endpoint(self, name: str, **more: Any) -> Endpoint:
+        """How the study declares one of the servers."""
+        honest = self.servers[name].endpoint(**more)
+        base = honest.url.removeprefix(self.servers[name].url)
+        return msgspec.structs.replace(honest, url=f"{self.url}/{name}{base}")
 
     @property
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 28)
-        app.router.add_post("/{path:.*}", self._meet)
+        app.router.add_post("/{server}/{path:.*}", self._meet)
         app.cleanup_ctx.append(self._open)
         return app
 
     async def _open(self, app: web.Application) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as self._session:
+        async with aiohttp.ClientSession() as self._session:
             yield
 
     async def _meet(self, request: web.Request) -> web.StreamResponse:
@@ -149,9 +158,13 @@ class Proxy:
         asked = asked_of(request, data)
 
         async def ask() -> Honest:
-            headers = {name: request.headers[name] for name in ("Content-Type", "Authorization") if name in request.headers}
-            async with self._session.post(self.server.url + request.path, data=data, headers=headers) as answer:
-                return Honest(answer.status, answer.content_type, await answer.read())
+            place = request.match_info["server"], asked.content
+            if place not in self._honest:
+                headers = {name: request.headers[name] for name in ("Content-Type", "Authorization") if name in request.headers}
+                url = f"{self.servers[place[0]].url}/{request.match_info['path']}"
+                async with self._session.post(url, data=data, headers=headers) as answer:
+                    self._honest[place] = Honest(answer.status, answer.content_type, await answer.read())
+            return self._honest[place]
 
         misfortune = self.chaos.next(asked)
         if misfortune is None:
@@ -162,9 +175,9 @@ class Proxy:
 
 
 @contextmanager
-def disturbed(server: ChatServer | SpeechServer, chaos: Chaos) -> Iterator[Proxy]:
-    """A proxy before a server, until the block is left."""
-    proxy = Proxy(server, chaos)
+def disturbed(chaos: Chaos, **servers: ChatServer | SpeechServer) -> Iterator[Proxy]:
+    """A proxy before these servers, until the block is left."""
+    proxy = Proxy(servers, chaos)
     with served(proxy.app) as at:
         proxy.url = at.url
         yield proxy

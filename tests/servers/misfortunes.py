@@ -187,7 +187,7 @@ async def _events(wire: Wire) -> list[bytes]:
 def _midway(end: Callable[[Wire], Awaitable[Any]] | None, cut: bool = False, last: Callable[[Wire], bytes] | None = None) -> Act:
     async def act(wire: Wire) -> web.StreamResponse:
         events = await _events(wire)
-        half = max(1, len(events) // 2)
+        half = max(1, (len(events) - 1) // 2)
         sent = events[:half]
         if cut:
             sent.append(events[half][: len(events[half]) // 2])

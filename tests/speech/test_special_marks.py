@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from turnwise.speech.special_marks import broken_up
+from turnwise.speech.special_marks import broken_up, marks_of
 
 MARKS = ["<|end|>", "<|user|>", "<s>", "x"]
 
@@ -25,3 +27,9 @@ def test_marks_become_text(text: str, safe: str) -> None:
 
 def test_the_longer_of_two_marks_goes_first() -> None:
     assert broken_up("<a><a>>", ["<a>", "<a>>"]) == "< a>< a>>"
+
+
+def test_marks_are_special_tokens_and_added_ones_that_look_so() -> None:
+    added = {"<think>": 1, "    ": 2, "[INST]": 3, "ing": 4, "<|end|>": 5}
+    tokenizer = SimpleNamespace(all_special_tokens=["<|end|>", "</s>"], get_added_vocab=lambda: added)
+    assert marks_of(tokenizer) == ("</s>", "<think>", "<|end|>", "[INST]")

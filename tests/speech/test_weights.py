@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from transformers import AutoConfig, CsmForConditionalGeneration, LlamaForCausalLM
 
 import tiny_models
@@ -228,8 +229,16 @@ def test_a_model_is_loaded_to_be_asked(chat: Path) -> None:
     network = load(LlamaForCausalLM, find_weights(str(chat)), ON_CPU)
     assert not network.training
     assert network.dtype == torch.float32
+    assert not any(values.is_inference() for values in network.parameters())
     coarse = load(LlamaForCausalLM, find_weights(str(chat)), placement("x", "cpu", "bfloat16"))
     assert coarse.dtype == torch.bfloat16
+
+
+def test_a_model_is_loaded_straight_to_its_device(chat: Path) -> None:
+    """As on a GPU, with the device that is there."""
+    plain = load(LlamaForCausalLM, find_weights(str(chat)), ON_CPU)
+    mapped = load(LlamaForCausalLM, find_weights(str(chat)), ON_CPU, device_map={"": "cpu"})
+    assert all(torch.equal(one, other) for one, other in zip(plain.parameters(), mapped.parameters(), strict=True))
 
 
 def test_a_weight_that_is_missing_is_never_random(chat: Path, tmp_path: Path) -> None:
@@ -273,6 +282,21 @@ def test_code_of_a_repository_never_runs(chat: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         load_reader(AutoConfig, find_weights(str(other)))
     assert not mark.exists()
+
+
+def test_the_library_keeps_quiet_unless_asked(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    logging = transformers.utils.logging
+    logger = logging.get_logger("transformers.test")
+    with weights.at_work():
+        logger.warning("within")
+        assert not logging.is_progress_bar_enabled()
+    logger.warning("outside")
+    assert logging.is_progress_bar_enabled()
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "warning")
+    with weights.at_work():
+        logger.warning("asked for")
+    assert caplog.messages == ["outside", "asked for"]
 
 
 # ---------------------------------------------------------------- draws and memory

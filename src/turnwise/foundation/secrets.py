@@ -11,19 +11,25 @@ _declared: set[str] = set()  # variables that endpoints of this process say hold
 
 
 def declare(name: str) -> None:
-    """The variable of this name holds a secret."""
+    """The variable of this name holds a key that is sent to a server."""
     _declared.add(name)
 
 
 def without_keys(text: str) -> str:
-    """The text with the value of every secret of the environment taken out, and otherwise as it is."""
-    for name, value in sorted(os.environ.items()):
-        value = value.strip()  # as it is sent
-        if len(value) >= _LEAST and value in text and (name in _declared or _NAMED_LIKE_A_SECRET.search(name.upper())):
-            text = text.replace(value, f"[{name}]")
+    """The text without the keys that servers are sent, and otherwise as it is: for what a server may have echoed."""
+    for name in sorted(_declared):
+        text = _without(text, name, os.environ.get(name, "").strip())  # as it is sent
     return text
 
 
 def without_secrets(text: str) -> str:
-    """The text without the secrets of the environment and without whatever looks like one."""
-    return re.sub(r"\b(sk|hf|key)[-_][A-Za-z0-9_-]{16,}", "[secret]", without_keys(text))
+    """The text with the value of every secret of the environment taken out, and whatever looks like one."""
+    text = without_keys(text)
+    for name, value in sorted(os.environ.items()):
+        if _NAMED_LIKE_A_SECRET.search(name.upper()):
+            text = _without(text, name, value)
+    return re.sub(r"\b(sk|hf|key)[-_][A-Za-z0-9_-]{16,}", "[secret]", text)
+
+
+def _without(text: str, name: str, value: str) -> str:
+    return text.replace(value, f"[{name}]") if len(value) >= _LEAST else text

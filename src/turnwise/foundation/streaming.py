@@ -90,7 +90,7 @@ class Reading:
                         while not content.at_eof():
                             await content.readany()
         finally:
-            self._response.release() if content.at_eof() else self._response.close()
+            self._response.close()  # what was read to its end has been given back by then
 
     async def _read(self) -> None:
         import aiohttp

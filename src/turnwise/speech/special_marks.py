@@ -7,6 +7,15 @@ stand for a sound that is not there. A blank after its first character leaves it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+_BRACKETS = "<>[]|"  # an added token without any of them is ordinary text, such as four blanks
+
+
+def marks_of(tokenizer: Any) -> tuple[str, ...]:
+    """The marks of a tokenizer of transformers: its special tokens, and what else was added to it that looks like one."""
+    added = (mark for mark in tokenizer.get_added_vocab() if any(bracket in mark for bracket in _BRACKETS))
+    return tuple(sorted({*tokenizer.all_special_tokens, *added}))
 
 
 def broken_up(text: str, marks: Iterable[str]) -> str:

@@ -167,12 +167,15 @@ def load(model_class: Any, weights: Weights, placement: Placement, *, may_lack: 
     device = torch.device(placement.on())
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {placement.device!r} was asked for and torch finds no GPU here", "device = 'cpu' or 'auto'")
+    if device.type != "cpu":
+        # Straight to where it belongs: the memory of the host need not hold it all.
+        settings.setdefault("device_map", {"": placement.on()})
     if placement.quantization:
         versions("bitsandbytes", "accelerate")
-        settings["quantization_config"] = _four_bits(torch)
-        settings["device_map"] = {"": placement.on()}
+        settings["quantization_config"] = _four_bits()
+        settings.setdefault("device_map", {"": placement.on()})
     try:
-        with at_work():
+        with memory_guard(), _quiet():  # not `at_work`: weights made without gradients could never be trained
             network, told = model_class.from_pretrained(
                 weights.folder,
                 dtype=getattr(torch, placement.numbers()),
@@ -182,8 +185,6 @@ def load(model_class: Any, weights: Weights, placement: Placement, *, may_lack: 
                 output_loading_info=True,
                 **settings,
             )
-            if not placement.quantization:
-                network = network.to(device)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         what = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"{weights.model} cannot be loaded as {model_class.__name__}: {what}") from error
@@ -199,7 +200,7 @@ def load(model_class: Any, weights: Weights, placement: Placement, *, may_lack: 
 def load_reader(reader_class: Any, weights: Weights, **settings: Any) -> Any:
     """What turns text and sound into numbers for the model: a tokenizer or processor (of transformers) from the same files."""
     try:
-        with at_work():
+        with _quiet():
             return reader_class.from_pretrained(weights.folder, trust_remote_code=False, local_files_only=True, **settings)
     except (OSError, ValueError, KeyError, ImportError) as error:
         what = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -231,21 +232,27 @@ def memory_guard() -> Iterator[None]:
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Around every use of a model: no gradients, memory errors as EngineErrors, no chatter of the library on standard error.
-
-    TRANSFORMERS_VERBOSITY, where the user has set it, decides on the chatter.
-    """
+    """Around every use of a model: no gradients, memory errors as EngineErrors, no chatter of the library on standard error."""
     import torch
+
+    with torch.inference_mode(), memory_guard(), _quiet():
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No chatter and no bars of the library, unless TRANSFORMERS_VERBOSITY asks for them."""
     import transformers
 
     logging: Any = transformers.utils.logging
+    if os.environ.get("TRANSFORMERS_VERBOSITY"):
+        yield
+        return
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    if not os.environ.get("TRANSFORMERS_VERBOSITY"):
-        logging.set_verbosity_error()
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with torch.inference_mode(), memory_guard():
-            yield
+        yield
     finally:
         logging.set_verbosity(before)
         if bars:
@@ -285,7 +292,8 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _four_bits(torch: Any) -> Any:
+def _four_bits() -> Any:
+    import torch
     import transformers
 
     settings: Any = transformers.BitsAndBytesConfig

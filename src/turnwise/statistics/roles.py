@@ -25,9 +25,9 @@ FAILURES = (
 VOICE = ("voiceconsistency", "samevoice", "voiceconsistencyheard")  # whether a turn is in the voice of those before it
 SOUND = (
     *VOICE, "audionaturalness", "audioclarity", "intelligibility", "predictedintelligibility", "mos",
-    "noisiness", "noise", "coloration", "discontinuity", "loudness",
+    "noisiness", "noise", "coloration", "discontinuity", "loudness", "noi", "col", "dis", "loud",
 )  # fmt: skip
-SOUND_JUDGES = ("soundquality", "audioquality", "voiceconsistency", "samevoice", "quality")
+SOUND_JUDGES = ("soundquality", "listener", "audioquality", "voiceconsistency", "samevoice", "quality")
 # Rated by ear, but of the words as much as of the voice: set against the thread they would correlate by what they are.
 WORDS_TOO = ("contextualappropriateness", "engagementquality")
 

@@ -24,6 +24,7 @@ from turnwise.foundation.audio import Sound
 from turnwise.foundation.calls import Usage
 from turnwise.foundation.endpoint import Endpoint, resolved
 from turnwise.foundation.errors import EngineError, RunStopped
+from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.place import place_of
 from turnwise.foundation.remote import Event, Line, Remote, Socket
 from turnwise.foundation.spending import added, cost, expected
@@ -120,7 +121,9 @@ class _Rehearsal:
         self.remote = _Counting(plan.study.endpoints)
         self.words = ""
         self.reply = ""
-        self._silences: dict[int, Clip] = {}
+        self._silences: dict[tuple[int, str], Clip] = {}
+        self._turns: set[str] = set()  # digests of users' clips
+        self._heard_turns: set[tuple[str, str]] = set()  # ears and a user's clip: a run hears it once, whichever arms ask
 
     async def all(self, conversations: Sequence[Conversation], spent: Sequence[Expense]) -> tuple[Forecast, ...]:
         found: dict[tuple[str, str, str], tuple[float, Usage]] = {}
@@ -173,7 +176,8 @@ class _Rehearsal:
         for round in rounds:
             answered = done.get(round.number)
             self.words, self.reply = round.user.text, round.written.text if round.written else STAND_IN
-            clip = self.silence(self.words) if arm.context.user != "written" else None
+            turn = canonical([dialogue.id, round.number, msgspec.to_builtins(arm.perturb)])
+            clip = self.silence(self.words, turn) if arm.context.user != "written" else None
             if clip is not None and answered is None and f"{dialogue.id} {round.number}" not in spoken:
                 spoken.add(f"{dialogue.id} {round.number}")
                 await tried("user", self._said(study.user.engine, study.user.options, self.words))
@@ -221,15 +225,25 @@ class _Rehearsal:
 
     async def _heard(self, name: str, options: Mapping[str, Any], clip: Clip) -> None:
         built = RECOGNIZERS.build(name, options)
-        if place_of(built) == "driver":
-            await built.reach(self.remote).hear(Listening(self.clips.load(clip), "", 0))
+        if place_of(built) != "driver":
+            return
+        if clip.digest in self._turns:
+            heard = canonical([name, options]), clip.digest
+            if heard in self._heard_turns:
+                return
+            self._heard_turns.add(heard)
+        await built.reach(self.remote).hear(Listening(self.clips.load(clip), "", 0))
 
-    def silence(self, words: str) -> Clip:
-        """A clip as long as the words would take."""
+    def silence(self, words: str, turn: str = "") -> Clip:
+        """A clip as long as the words would take; that of a user's turn is of this turn alone."""
         seconds = max(1, round(len(words.split()) / WORDS_PER_SECOND))
-        if seconds not in self._silences:
-            self._silences[seconds] = self.clips.keep(Sound(np.full(16000 * seconds, 0.01, dtype=np.float32), 16000))
-        return self._silences[seconds]
+        if (seconds, turn) not in self._silences:
+            samples = np.full(16000 * seconds, 0.01, dtype=np.float32)
+            if turn:
+                samples[:2] = np.array(divmod(len(self._turns) + 1, 30000), dtype=np.float32) / 32768
+            clip = self._silences[seconds, turn] = self.clips.keep(Sound(samples, 16000))
+            self._turns |= {clip.digest} if turn else set()
+        return self._silences[seconds, turn]
 
     # ------------------------------------------------------------------ parts of agents
 

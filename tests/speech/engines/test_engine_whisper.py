@@ -359,6 +359,17 @@ def test_the_engine_may_be_named(faster: Any, folder: Path) -> None:
     assert whisper.recognizer(faster.folder, engine="transformers").settled()[0] == "transformers"
 
 
+def test_a_converted_hub_id_goes_to_faster_whisper(faster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    place = tmp_path / "hub" / "models--Systran--faster-whisper-tiny"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("c0ffee")
+    (place / "snapshots").mkdir()
+    Path(faster.folder).rename(place / "snapshots" / "c0ffee")
+    engine, found = whisper.recognizer("Systran/faster-whisper-tiny").settled()
+    assert (engine, found.revision) == ("faster-whisper", "c0ffee")
+
+
 def test_without_the_package_a_size_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whisper.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match="pip install faster-whisper"):

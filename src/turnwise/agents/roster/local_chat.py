@@ -35,7 +35,7 @@ from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place
 from turnwise.speech.row_draws import RowDraws
-from turnwise.speech.special_marks import broken_up
+from turnwise.speech.special_marks import broken_up, marks_of
 from turnwise.speech.weights import (
     Placement,
     Weights,
@@ -212,7 +212,7 @@ class LocalChatSession:
                 turns[place] = ("user", f"{instructions}\n\n{turns[place][1]}")
                 notes.append(FOLDED)
         messages: list[dict[str, str]] = []
-        marks = [mark for mark in (*self._reader.all_special_tokens, "<think>", "</think>") if mark]
+        marks = (*marks_of(self._reader), "<think>", "</think>")
         for role, text in turns:
             safe = broken_up(text, marks)
             if safe != text and BROKEN not in notes:

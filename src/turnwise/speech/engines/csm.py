@@ -40,7 +40,7 @@ from turnwise.foundation.resampling import resample
 from turnwise.speech.engine import Said, SpeakingMany, Utterance
 from turnwise.speech.row_draws import RowDraws
 from turnwise.speech.silence import trim as trimmed
-from turnwise.speech.special_marks import broken_up
+from turnwise.speech.special_marks import broken_up, marks_of
 from turnwise.speech.weights import (
     Placement,
     at_work,
@@ -186,7 +186,7 @@ class CsmSpeaking:
         return (*self._profile, *at_rate)
 
     def _prompt(self, utterance: Utterance) -> str:
-        marks = self._processor.tokenizer.all_special_tokens
+        marks = marks_of(self._processor.tokenizer)
         turns: list[dict[str, Any]] = []
         for text in (*(said.text for said in self._past(utterance)), utterance.text):
             content: list[dict[str, str]] = [{"type": "text", "text": broken_up(text, marks)}, {"type": "audio"}]

@@ -122,14 +122,15 @@ class Whisper(msgspec.Struct, frozen=True):
 
     def settled(self) -> tuple[Engine, Weights]:
         """Which engine it is, and its weights."""
-        folder = Path(self.model).expanduser()
-        size = not folder.exists() and "/" not in self.model and not self.model.startswith((".", "~"))
-        converted = size or ((folder / "model.bin").is_file() and not any(folder.glob("*.safetensors")))
+        if not Path(self.model).expanduser().exists() and "/" not in self.model and self.engine != "transformers":
+            _need_faster(self.model)
+            return "faster-whisper", _size(self.model)
+        found = find_weights(self.model, self.revision)
+        converted = (found.folder / "model.bin").is_file() and not any(found.folder.glob("*.safetensors"))
         if self.engine == "transformers" or not (converted or self.engine == "faster-whisper"):
-            return "transformers", find_weights(self.model, self.revision)
-        if importlib.util.find_spec("faster_whisper") is None:
-            raise MissingDependency("faster-whisper", f"pip install faster-whisper, which {self.model!r} needs; or name a hub id")
-        return "faster-whisper", _size(self.model) if size else find_weights(self.model, self.revision)
+            return "transformers", found
+        _need_faster(self.model)
+        return "faster-whisper", found
 
     def repetition(self, engine: Engine) -> float:
         return REPETITION[engine] if self.most_repetition is None else self.most_repetition
@@ -341,6 +342,13 @@ def _samples(sound: Sound) -> Samples:
     if not len(sound.samples):
         raise EngineError("empty-audio", "a sound to be heard has no samples")
     return resample(sound, RATE).samples
+
+
+def _need_faster(model: str) -> None:
+    if importlib.util.find_spec("faster_whisper") is None:
+        raise MissingDependency(
+            "faster-whisper", f"pip install faster-whisper, which {model!r} needs; or name a hub id with owner"
+        )
 
 
 def _joined(pieces: Sequence[Any]) -> str:
