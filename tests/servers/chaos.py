@@ -115,7 +115,7 @@ class Chaos:
     def _drawn(self, seed: int, asked: Asked, count: int) -> tuple[Misfortune | None, bool]:
         chance = random.Random(seed_of("chaos", seed, asked.subject))
         if chance.random() < self.lasting:
-            return _one_of((*PASSING, *LASTING), asked.sort, chance), True
+            return _one_of(PASSING if chance.random() < 0.5 else LASTING, asked.sort, chance), True
         passing = [_one_of(PASSING, asked.sort, chance) for _ in range(chance.randint(0, self.most))]
         if count < len(passing):
             return passing[count], False

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from turnwise.cli.added_arm import added, agent_options, study_with
+
 
 @click.command(epilog="Example: turnwise demo --out runs/demo --dialogues 48")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/demo"), show_default=True, help="Run folder.")
@@ -15,22 +17,35 @@ import click
 )
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
 @click.option("--print-study", is_flag=True, help="Print the study file and leave: a start for your own.")
-def demo_command(out: Path, dialogues: int, workers: int | None, embed_audio: bool, print_study: bool) -> int:
+@agent_options
+def demo_command(
+    out: Path,
+    dialogues: int,
+    workers: int | None,
+    embed_audio: bool,
+    print_study: bool,
+    agent: str | None,
+    options: tuple[str, ...],
+    context: tuple[str, ...],
+) -> int:
     """Run a small real study: an agent with its full memory, the same agent shown only the last turn, a retrieval
-    agent, and the first one reading the written words."""
-    from importlib.resources import files
+    agent, and the first one reading the written words.
 
-    text = files("turnwise.study").joinpath("demo.toml").read_text(encoding="utf-8")
+    With --agent, another one beside them: turnwise demo --agent mypackage.mymodule:agent
+    """
+    from turnwise.study.shipped import shipped_study
+
+    more = added(agent, options, context)
+    text = shipped_study("demo")
     if print_study:
         click.echo(text, nl=False)
         return 0
     import tomllib
 
     from turnwise.cli.carry import carry
-    from turnwise.study.study_file import read_study
 
     raw = tomllib.loads(text)
     if dialogues != len(raw["corpus"]["ids"]):
         del raw["corpus"]["ids"]
         raw["corpus"]["n"] = dialogues
-    return carry(read_study(raw, "demo"), out, folder=Path(), workers=workers, embed_audio=embed_audio)
+    return carry(study_with(raw, "demo", more), out, folder=Path(), workers=workers, embed_audio=embed_audio)

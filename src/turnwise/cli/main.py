@@ -73,6 +73,7 @@ def turnwise() -> None:
 
 def main() -> None:
     """Run the command; the user's mistakes are sentences, not tracebacks."""
+    _find_plugins_here()
     try:
         code = turnwise.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -94,6 +95,18 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _find_plugins_here() -> None:
+    """Modules of the current directory can be named by dotted path, also in worker processes, which are given this path. It comes
+    last: a file here hides no installed module.
+    """
+    try:
+        here = os.getcwd()
+    except OSError:  # the directory is gone
+        return
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 def _stopped() -> None:

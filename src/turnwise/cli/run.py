@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from turnwise.cli.added_arm import added, agent_options, study_of_file
+
 
 @click.command(epilog="Example: turnwise run study.toml --out runs/first")
 @click.argument("study", type=click.Path(path_type=Path))
@@ -21,8 +23,17 @@ import click
 )
 @click.option("--dry-run", is_flag=True, help="Say what servers would be asked and its cost; ask nothing, change nothing.")
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
+@agent_options
 def run_command(
-    study: Path, out: Path | None, workers: int | None, budget: float | None, dry_run: bool, embed_audio: bool
+    study: Path,
+    out: Path | None,
+    workers: int | None,
+    budget: float | None,
+    dry_run: bool,
+    embed_audio: bool,
+    agent: str | None,
+    options: tuple[str, ...],
+    context: tuple[str, ...],
 ) -> int:
     """Carry out the study in the file STUDY (TOML or YAML).
 
@@ -30,9 +41,8 @@ def run_command(
     cleanly: what was paid for is recorded, and a larger budget goes on from there.
     """
     from turnwise.cli.carry import carry
-    from turnwise.study.study_file import load_study
 
-    declared = load_study(study)
+    declared = study_of_file(study, added(agent, options, context))
     if dry_run:
         from turnwise.cli.dry_run import dry_run as rehearse
 

@@ -128,8 +128,8 @@ class _Walk:
         self.unheard = ""  # why later rounds are not judged
         self.ended = ""  # why a live conversation has no further turn
         self.said: list[Past] = []  # the user's utterances so far, for a voice that remembers
-        agent = arm.agent, arm.options
-        self.agent = Part("agent", *agent)
+        self.agent = Part("agent", arm.agent, arm.options)
+        self.declared = arm.agent, canonical(arm.options)
         self.voice = Part("synthesizer", plan.study.user.engine, plan.study.user.options)
         self.ears = Part("recognizer", plan.study.transcriber.name, plan.study.transcriber.options)
 
@@ -233,8 +233,7 @@ class _Walk:
         view = show(self.dialogue, self.arm.instructions, self.arm.context, self.happened, now, remembers=known.remembers)
         # Arms of the same agent share their seeds, so that nothing but their condition tells them apart. A seed holds what the
         # study declares, never a version: the same study draws the same chances on every machine.
-        agent = (self.arm.agent, canonical(self.arm.options))
-        seed = seed_of(self.seed, "reply", *agent, self.dialogue.id, half.round.number)
+        seed = seed_of(self.seed, "reply", *self.declared, self.dialogue.id, half.round.number)
         cell = Cell(
             "reply",
             (

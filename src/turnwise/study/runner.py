@@ -179,7 +179,9 @@ class _Maker:
                     self._count(cell, made=False, fault=False)
         quick = tuple(title for title in cells if title in self._quick and rulings[title][0] is None)
         alone = [t for t in cells if t not in self._quick and any(ruling is None for ruling in rulings[t])]
-        if alone:
+        if len(alone) == 1 and not quick:  # a group of tasks would have one member
+            await self._rule_alone(self._judges[alone[0]], cells[alone[0]], exchange, rulings, {})
+        elif alone:
             async with asyncio.TaskGroup() as group:
                 ready: dict[str, asyncio.Task[None]] = {}
                 if quick:
@@ -230,7 +232,11 @@ class _Maker:
                 return
             known[need] = ruling
         missing = [n for n in range(len(repeats)) if rulings[judge.title][n] is None]
-        await asyncio.gather(*(self._decide(judge, n, repeats[n], exchange, known, rulings) for n in missing))
+        deciding = [self._decide(judge, n, repeats[n], exchange, known, rulings) for n in missing]
+        if len(deciding) == 1:  # needs no task of its own
+            await deciding[0]
+        else:
+            await asyncio.gather(*deciding)
 
     async def _decide(
         self,
