@@ -44,7 +44,7 @@ from servers.misfortunes import (
     WORDS,
     Honest,
     Misfortune,
-    Wire,
+
 )
 from servers.speech_server import SpeechServer
 from turnwise.foundation.endpoint import Endpoint

@@ -27,8 +27,8 @@ class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The context policy: how much of the past an agent is shown, and in which form."""
 
     past: int | Literal["all"] = "all"  # rounds before the present one
-    # Of the past turns; "user-audio" is the sound of the user's turns and the words of the agent's own, for models that hear others
-    # but are not told their own voice.
+    # Of the past turns; "user-audio" is the sound of the user's turns and the words of the agent's own, for models that hear
+    # others but cannot be played their own voice.
     form: Literal["text", "audio", "both", "user-audio"] = "text"
     replies: Literal["own", "written"] = "own"  # whose agent turns make the past
     user: Literal["audio", "written", "transcript"] = (

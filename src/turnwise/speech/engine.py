@@ -178,7 +178,7 @@ def hearing_key(identity: str, adapts: bool, material: str, dialogue: str, clip:
 def speaking_key(
     identity: str, text: str, seed: int | None, before: Sequence[tuple[str, str]] = (), dialogue: str = "", position: int = -1
 ) -> str:
-    """Name of one utterance of a voice, after earlier ones (text and clip) where it remembers, at its place where it must know it.
+    """Name of one utterance of a voice, after earlier ones (text and clip) where it remembers, at its place where that counts.
 
     Without a seed of its own an utterance draws its seed from this name.
     """

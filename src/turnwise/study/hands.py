@@ -198,7 +198,7 @@ class Hands:
     async def _once(self, key: str, type_: type[T], make: Callable[[str], Awaitable[T]]) -> tuple[T, float]:
         """A step that many may ask for at the same time and that is done, and paid, once."""
         known = self.clips.recall(key, type_)
-        if known is not None:
+        if known is not None and self._is_there(known[0]):
             return known
         if key in self._going:
             shared: tuple[T, float] = await asyncio.shield(self._going[key])
@@ -226,6 +226,11 @@ class Hands:
             if not future.done():
                 future.cancel()
             del self._going[key]
+
+
+    def _is_there(self, value: object) -> bool:
+        """Whether what is remembered is still there: a clip whose file is gone is made again."""
+        return not isinstance(value, Clip) or self.clips.path(value).is_file()
 
 
 def _audible(reply: Reply, clips: ClipStore) -> Reply:
