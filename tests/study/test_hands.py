@@ -208,6 +208,16 @@ def test_repeats_are_judged_apart_and_their_mean_is_the_score(tmp_path: Path, fa
     assert [one[0] for one in far.done].count("decide") == before + 8
 
 
+def test_two_arms_that_say_the_same_are_judged_once(tmp_path: Path, far: Any) -> None:
+    arms = {
+        "a": {"agent": "far_away:agent", "context": {"user": "written"}},
+        "b": {"base": "a", "context": {"past": 0}},  # to be asked apart, and to answer the same
+    }
+    assert run(tmp_path, judges=[{"name": "far_away:judge"}], arms=arms).complete
+    assert [one[0] for one in far.done].count("decide") == 8
+    assert outcomes(tmp_path, "sense")[:8] == outcomes(tmp_path, "sense")[8:]
+
+
 def test_a_judge_of_the_whole_is_asked_at_the_end(tmp_path: Path, far: Any) -> None:
     run(tmp_path, judges=[{"name": "far_away:judge", "options": {"what": "end"}}])
     assert [one for one in far.done if one[0] == "decide"] == [("decide", 4, True)] * 2

@@ -172,7 +172,7 @@ class _Maker:
         for title, repeats in cells.items():
             rulings[title] = []
             for cell in repeats:
-                found = self._known.find(cell)
+                found = self._ledger.find(cell) if cell.key in self._new else self._known.find(cell)
                 assert found is None or isinstance(found, Ruling)
                 rulings[title].append(found)
                 if found is not None:
@@ -248,15 +248,30 @@ class _Maker:
         rulings: Mapping[str, list[Ruling | Fault | None]],
     ) -> None:
         key, purpose = cell.key, f"judge {judge.title}"
-        with recording() as calls:
-            try:
-                seed = judge.seed(self._seed, exchange, number)
-                ruling = await self.hands.decide(judge, exchange, known, seed=seed)
-            except BaseException:
-                self._keep([], calls, key, purpose)
-                raise
-        self._keep([Made(cell, ruling)], calls, key, purpose)
-        rulings[judge.title][number] = ruling
+        if key in self._under_way:  # another arm said the same, and the model is asked once
+            shared = await asyncio.shield(self._under_way[key])
+            assert isinstance(shared, Ruling | Fault)
+            rulings[judge.title][number] = shared
+            return
+        future: asyncio.Future[Payload | Fault] = asyncio.get_running_loop().create_future()
+        self._under_way[key] = future
+        try:
+            with recording() as calls:
+                try:
+                    seed = judge.seed(self._seed, exchange, number)
+                    ruling = await self.hands.decide(judge, exchange, known, seed=seed)
+                except BaseException:
+                    self._keep([], calls, key, purpose)
+                    raise
+            self._keep([Made(cell, ruling)], calls, key, purpose)
+            if not isinstance(ruling, Fault):
+                self._new.add(key)
+            future.set_result(ruling)
+            rulings[judge.title][number] = ruling
+        finally:
+            if not future.done():
+                future.cancel()
+            del self._under_way[key]
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
         return self._group.create_task(work)
