@@ -108,6 +108,27 @@ def test_an_agent_of_ones_own_beside_the_arms_of_a_study(place: Path) -> None:
     assert "many words" in str(played(place / "out")["counting.agents"].rounds[0].reply)
 
 
+def test_a_mind_of_ones_own_with_ears_and_a_voice(place: Path) -> None:
+    parts = ["--option", "recognizer=stub", "--option", "synthesizer=stub", "--option", 'mind_options={"most": 3}']
+    words = [
+        "run",
+        "study.toml",
+        "--out",
+        "out",
+        "--workers",
+        "1",
+        "--agent",
+        "cascade",
+        "--option",
+        "mind=counting.agents:agent",
+    ]
+    done = turnwise(place, *words, *parts)
+    assert done.returncode == 0, done.stderr
+    (answered, _) = played(place / "out")["cascade"].rounds
+    assert answered.transcript == "I read 3 words; 0 before; Be brief."
+    assert answered.reply is not None and answered.reply.heard == answered.user.text
+
+
 def test_another_factory_of_the_module_and_the_dry_run(place: Path) -> None:
     done = turnwise(place, "run", "study.toml", "--dry-run", "--agent", "counting.agents:eager")
     assert (done.returncode, done.stdout) == (0, "no server would be asked\n"), done.stderr

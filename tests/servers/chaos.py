@@ -32,21 +32,9 @@ from aiohttp import web
 
 from local_server import served
 from servers.chat_server import ChatServer, Request, understood
-from servers.misfortunes import (
-    ALOUD,
-    HARMLESS,
-    HEARING,
-    JUDGE,
-    LASTING,
-    MUTE,
-    PASSING,
-    SPEECH,
-    WORDS,
-    Honest,
-    Misfortune,
-
-)
+from servers.misfortunes import ALOUD, HARMLESS, HEARING, JUDGE, LASTING, MUTE, PASSING, SPEECH, WORDS, Misfortune
 from servers.speech_server import SpeechServer
+from servers.wire import Honest, Wire
 from turnwise.foundation.endpoint import Endpoint
 from turnwise.foundation.fingerprint import canonical, digest, fingerprint, seed_of
 from turnwise.foundation.sound_bytes import from_bytes
@@ -171,7 +159,7 @@ class Proxy:
             honest = await ask()
             return web.Response(body=honest.data, status=honest.status, content_type=honest.kind)
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return await misfortune.act(Wire(request, asked.sort, key, ask))
+        return await misfortune.act(Wire(request, key, ask))
 
 
 @contextmanager

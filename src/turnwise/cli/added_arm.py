@@ -67,19 +67,11 @@ def study_with(raw: Mapping[str, Any], name: str, more: Added | None) -> Study:
 
 def study_of_file(path: Path, more: Added | None) -> Study:
     """The study in a file, with the arm in addition."""
+    from turnwise.cli.plain_study import plain_study
     from turnwise.study.study_file import load_study
 
     study = load_study(path)  # whatever is wrong with the file is told before anything is added to it
-    if more is None:
-        return study
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() in (".yaml", ".yml"):
-        import yaml
-
-        return study_with(yaml.safe_load(text), str(path), more)
-    import tomllib
-
-    return study_with(tomllib.loads(text), str(path), more)
+    return study if more is None else study_with(plain_study(path), str(path), more)
 
 
 def _pairs(flag: str, given: Sequence[str]) -> dict[str, Any]:

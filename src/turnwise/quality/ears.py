@@ -28,6 +28,8 @@ from turnwise.quality.sound_check import OneChannel, read
 # What numeric code raises on a sound it was not made for. The sound is named as the trouble and the rest goes on.
 ON_A_SOUND = (EngineError, InputError, MissingDependency, ArithmeticError, ValueError, RuntimeError, MemoryError, OSError)
 
+_OF_PAIRS = ("tie",)  # options of describers that shape comparisons and no description
+
 
 class Choice(msgspec.Struct, frozen=True):
     """A plug-in by name, with its options."""
@@ -47,7 +49,10 @@ class Hearing(msgspec.Struct, frozen=True):
 
     def made_by(self) -> str:
         """Name of all that shapes a row, except the file."""
-        described = DESCRIBERS.identity(self.describer.name, self.describer.options) if self.describer else ""
+        described = ""
+        if self.describer:
+            options = {name: value for name, value in self.describer.options.items() if name not in _OF_PAIRS}
+            described = DESCRIBERS.identity(self.describer.name, options)
         code = [
             part for module in (windows, faithfulness) for part in (source_digest(_file(module)), lineage(str(_file(module))))
         ]

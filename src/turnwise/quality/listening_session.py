@@ -45,6 +45,7 @@ class Listening:
     def __init__(self, hearing: Hearing, remote: Remote | None = None, *, jobs: int = 1, together: int = TOGETHER) -> None:
         self.hearing = hearing
         self.made_by = hearing.made_by()
+        self.found = 0  # rows taken from earlier results
         self._together = together
         self._remote = remote or Remote()
         self._closes_remote = remote is None
@@ -122,6 +123,7 @@ class Listening:
             known = results.find(row.content, self.made_by) if results is not None and row.content else None
             if known is not None:
                 rows[place] = msgspec.structs.replace(known, file=row.file)
+                self.found += 1
         fresh = [place for place, row in enumerate(rows) if row.heard is None and not row.troubles]
         made = await self._heard([(paths[place], rows[place]) for place in fresh])
         for place, row in zip(fresh, made, strict=True):

@@ -1,7 +1,7 @@
 """A trained model that hears, opened: its weights, its questions, and its answers.
 
-Its folder is what `turnwise train describer` leaves: either a whole model, or an adapter (LoRA) with `describer.json`, which names
-the model below it and the questions it was trained on. A folder or hub id without `describer.json` is taken for a whole
+Its folder is what `turnwise train describer` leaves: either a whole model, or an adapter (LoRA) with `describer.json`, which
+names the model below it and the questions it was trained on. A folder or hub id without `describer.json` is taken for a whole
 Qwen2-Audio, which is asked our own questions.
 """
 
@@ -40,7 +40,7 @@ class Trained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: str  # the model that training began with, as the recipe names it
     revision: str = "main"
     tuned: Literal["lora", "full"] = "full"
-    questions: dict[Kind, str] = QUESTIONS
+    questions: dict[Kind, str] = {}  # where they are not our own of today
     stage: str = ""  # the last stage of its training
     recipe: str = ""  # fingerprint of the recipe and its data
 
@@ -108,6 +108,13 @@ def lora_versions() -> dict[str, str]:
         raise MissingDependency("peft", INSTALL) from None
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What a model wrote; not whole where it ran into the limit of tokens."""
+
+    text: str
+    whole: bool
+
+
 class Answering:
     """The model with its weights loaded."""
 
@@ -123,13 +130,20 @@ class Answering:
 
     def answer_many(self, kind: Kind, asked: Sequence[Sequence[Sound]], seeds: Sequence[int]) -> list[str]:
         """One answer for each one or two sounds; an answer that ran into `most_tokens` is an EngineError("cut-short")."""
+        answers = self.write_many(kind, asked, seeds)
+        if not all(answer.whole for answer in answers):
+            raise EngineError("cut-short", f"an answer ran into the limit of {self._model.most_tokens} tokens")
+        return [answer.text for answer in answers]
+
+    def write_many(self, kind: Kind, asked: Sequence[Sequence[Sound]], seeds: Sequence[int]) -> list[Answer]:
+        """The same, with answers that were cut as they are."""
         return halving(list(zip(asked, seeds, strict=True)), lambda part: self._answer(kind, part))
 
     def close(self) -> None:
         self._network = self._processor = None
         free_memory()
 
-    def _answer(self, kind: Kind, asked: Sequence[tuple[Sequence[Sound], int]]) -> list[str]:
+    def _answer(self, kind: Kind, asked: Sequence[tuple[Sequence[Sound], int]]) -> list[Answer]:
         import transformers
 
         model = self._model
@@ -145,12 +159,10 @@ class Answering:
             told = self._network.generate(**inputs, generation_config=plain, logits_processor=[draws])
         return [self._text(row[width:].tolist()) for row in told]
 
-    def _text(self, tokens: list[int]) -> str:
+    def _text(self, tokens: list[int]) -> Answer:
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
-        if end is None:
-            raise EngineError("cut-short", f"the answer ran into the limit of {self._model.most_tokens} tokens")
         text: str = self._tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text.strip()
+        return Answer(text.strip(), end is not None)
 
 
 def _loaded(model: SoundModel, found: Weights, trained: Trained) -> tuple[Any, Any]:

@@ -1,8 +1,8 @@
 """What a model that hears is asked about the quality of a sound: the questions, and how they and the sounds become its input.
 
-Training and use go through this file, so that a trained model is asked as it was taught. One sound is described, two are compared;
-the first of two is SpeechA. A model hears at one rate and no longer than its ears are (30 s for Qwen2-Audio), and its own
-processor cuts what is longer without a word: here it is refused.
+Training and use go through this file, so that a trained model is asked as it was taught. One sound is described, two are
+compared; the first of two is SpeechA. A model hears at one rate and no longer than its ears are (30 s for Qwen2-Audio), and its
+own processor cuts what is longer without a word: here it is refused.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ def asked_in_words(processor: Any, question: str, sounds: int) -> str:
     """The conversation up to where the model answers, with one mark for each sound."""
     safe = broken_up(question, processor.tokenizer.all_special_tokens)
     content = [*({"type": "audio"} for _ in range(sounds)), {"type": "text", "text": safe}]
-    text: str = processor.apply_chat_template(
-        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-    )
+    text: str = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
     return text
 
 

@@ -295,9 +295,7 @@ class _Walk:
             needs = fingerprint(*(cells[need][0].key for need in judge.needs))
             inputs = (judge.identity, self.digest, corpus, needs)
             chances = [(judge.seed(self.seed, exchange, n),) if judge.place == "driver" else () for n in range(judge.repeats)]
-            # What draws has its seed in its name; a judge of the workers decides the same every time.
-            drawn = [(judge.seed(self.seed, exchange, n),) if judge.place == "driver" else () for n in range(judge.repeats)]
-            cells[judge.title] = tuple(Cell("verdict", (*inputs, *seed)) for seed in drawn)
+            cells[judge.title] = tuple(Cell("verdict", (*inputs, *chance)) for chance in chances)
         half.rulings = self.ports.start(self.ports.rule(cells, exchange))
 
 

@@ -1,8 +1,8 @@
 """ALLD, the alignment of a model that hears with an expert that reads (ICLR 2025): its loss, and the network that is scored.
 
 The expert's answer y_t is preferred to the model's own y_a. As in direct preference optimisation the loss is that of a logistic
-choice by the difference of two log-ratios, but the reference is no copy of the model: it is a frozen text model which hears nothing
-and is shown the ratings (x_t) where the trained model is given the sound (x_a):
+choice by the difference of two log-ratios, but the reference is no copy of the model: it is a frozen text model which hears
+nothing and is shown the ratings (x_t) where the trained model is given the sound (x_a):
 
     d = beta [log p(y_t | x_a) - log r(y_t | x_t)] - beta [log p(y_a | x_a) - log r(y_a | x_t)]        p trained, r reference
     loss = - mean log sigmoid(d)

@@ -1,9 +1,9 @@
 """Examples as batches for Qwen2-Audio: sounds as features, the question as its chat template has it, a loss on the answer alone.
 
-A row is the question's tokens, then the answer's, then the mark that ends an answer; labels are NOTHING everywhere but at the answer
-and its end. Rows are filled up on the right, where nothing is generated. Answers are tokenized apart from the question, which is
-how a model meets them when it writes: a token never spans the border. A sound that the model could not hear to its end is refused,
-never cut (`refuse_unheard`, from the headers of all files before anything is trained).
+A row is the question's tokens, then the answer's, then the mark that ends an answer; labels are NOTHING everywhere but at the
+answer and its end. Rows are filled up on the right, where nothing is generated. Answers are tokenized apart from the question,
+which is how a model meets them when it writes: a token never spans the border. A sound that the model could not hear to its end
+is refused, never cut (`refuse_unheard`, from the headers of all files before anything is trained).
 """
 
 from __future__ import annotations
@@ -41,10 +41,15 @@ class Batch(NamedTuple):
         return Batch({name: values.to(device) for name, values in self.inputs.items()}, self.labels.to(device))
 
 
-def audio_batch(processor: Any, examples: Sequence[Example], answers: Sequence[Sequence[str]]) -> Batch:
+def audio_batch(
+    processor: Any,
+    examples: Sequence[Example],
+    answers: Sequence[Sequence[str]],
+    whole: Sequence[Sequence[bool]] | None = None,
+) -> Batch:
     """One row per answer: the first answer of every example, then the second of every example, and so on.
 
-    The features of a sound are computed once and stand in every row that hears it.
+    The features of a sound are computed once and stand in every row that hears it. An answer that is not `whole` has no end.
     """
     questions, features, masks = [], [], []
     for example in examples:
@@ -54,7 +59,7 @@ def audio_batch(processor: Any, examples: Sequence[Example], answers: Sequence[S
         masks.append(mask)
     rounds = len(answers[0])
     rows = [
-        (questions[place], answer_tokens(processor.tokenizer, answers[place][turn]))
+        (questions[place], answer_tokens(processor.tokenizer, answers[place][turn], whole is None or whole[place][turn]))
         for turn in range(rounds)
         for place in range(len(examples))
     ]
@@ -64,11 +69,11 @@ def audio_batch(processor: Any, examples: Sequence[Example], answers: Sequence[S
     return Batch(inputs, labels)
 
 
-def answer_tokens(tokenizer: Any, answer: str) -> list[int]:
-    """An answer and the mark that ends it; marks within it are broken up."""
+def answer_tokens(tokenizer: Any, answer: str, whole: bool = True) -> list[int]:
+    """An answer and, where it is whole, the mark that ends it; marks within it are broken up."""
     safe = broken_up(answer.strip(), tokenizer.all_special_tokens)
     tokens: list[int] = tokenizer(safe, add_special_tokens=False)["input_ids"]
-    return [*tokens, end_of_answer(tokenizer)]
+    return [*tokens, end_of_answer(tokenizer)] if whole else tokens
 
 
 def end_of_answer(tokenizer: Any) -> int:

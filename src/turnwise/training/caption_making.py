@@ -1,13 +1,13 @@
 """Training items from rated speech: a describer writes about the ratings, and what contradicts them is left out.
 
-Captions are written in one or more samplings (temperature and top_p) of the same describer; comparisons are of two sounds of one
-side of the split whose overall ratings differ by more than `tie`, and half of them, drawn by the seed, show the better one first.
-A text is checked against its ratings (`quality/faithfulness.py`). One that contradicts them is written again with another seed, and
-after `tries` it is set down as refused, with what it said: refused items are counted, never trained on.
+Captions are written in one or more samplings (temperature and top_p) of the same describer; comparisons are of two sounds of
+one side of the split whose overall ratings differ by more than `tie`, and half of them, drawn by the seed, show the better one
+first. A text is checked against its ratings (`quality/faithfulness.py`). One that contradicts them is written again with
+another seed, and after `tries` it is set down as refused, with what it said: refused items are counted, never trained on.
 
 Everything that was settled is a line of `<examples>.made.jsonl`: running again does what is missing and asks nothing twice. An
-item whose describer failed is not settled, and is tried again by the next run. When all is done the accepted items are
-written to the examples file, in an order that depends on the recipe alone.
+item whose describer failed is not settled, and is tried again by the next run. When all is done the accepted items are written
+to the examples file, in an order that depends on the recipe alone.
 """
 
 from __future__ import annotations

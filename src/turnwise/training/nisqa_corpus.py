@@ -96,7 +96,7 @@ def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
         raise InputError(f"{where}: filepath_deg {cells['filepath_deg']!r} leads out of the corpus")
     if not path.is_file():
         raise InputError(f"{where}: {path} does not exist", "is the archive unpacked whole?")
-    values = {d: _number(cells, d, where, 1.0, 5.0) for d in DIMENSIONS}
+    mos, noi, col, dis, loud = (_number(cells, d, where, 1.0, 5.0) for d in DIMENSIONS)
     votes = _number(cells, "votes", where, 1.0, math.inf)
     if not votes.is_integer():
         raise InputError(f"{where}: votes is {cells['votes']!r}, expected a whole number")
@@ -107,7 +107,7 @@ def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
         path=path,
         # The same name in another part may be another recording of the same speaker: together is the safe side.
         origin=reference if reference and reference.lower() not in ("nan", "none") else f"{part}/{cells['filename_deg'].strip()}",
-        ratings=Ratings(**values, sources=dict.fromkeys(DIMENSIONS, f"{SOURCE}, {int(votes)} votes")),
+        ratings=Ratings(mos, noi, col, dis, loud, sources=dict.fromkeys(DIMENSIONS, SOURCE)),
         deviations={d: _number(cells, f"{d}_std", where, 0.0, math.inf) for d in DIMENSIONS},
         votes=int(votes),
         condition=_condition(cells.get("con") or ""),

@@ -69,9 +69,7 @@ class TrainedDescribing:
             raise EngineError("no-sound", "a describer that listens was given no sound")
         return self._answering.answer_many("caption", [[sound]], [seed])[0]
 
-    def compare(
-        self, first: Ratings | None, second: Ratings | None, sounds: tuple[Sound, Sound] | None, *, seed: int
-    ) -> str:
+    def compare(self, first: Ratings | None, second: Ratings | None, sounds: tuple[Sound, Sound] | None, *, seed: int) -> str:
         if sounds is None:
             raise EngineError("no-sound", "a describer that listens was given no sounds")
         return self._answering.answer_many("comparison", [sounds], [seed])[0]

@@ -1,15 +1,16 @@
 """A trained Qwen2-Audio as a listener: the ratings are the numbers that it writes in its description.
 
 The model is that of the describer `trained`. It is asked for a description, and what that states is read by the rule of
-`quality/rating_reading.py`: the overall rating, and any of the other four where a number is said of it. A text without a rating, or
-with two that differ, gives none, with the reason; nothing stands in for it.
+`quality/rating_reading.py`: the overall rating, and any of the other four where a number is said of it. A text without a
+rating, or with two that differ, gives none, with the reason; nothing stands in for it.
 
-Options: `model`, the folder of a trained describer, or any whole Qwen2-Audio (a hub id with `revision`); `base`, the place of the
-model under an adapter when it is not where training found it; `most_tokens` (256); `batch` (4 sounds at a time); `device`, `dtype`.
+Options: `model`, the folder of a trained describer, or any whole Qwen2-Audio (a hub id with `revision`); `base`, the place of
+the model under an adapter when it is not where training found it; `most_tokens` (256); `batch` (4 sounds at a time); `device`,
+`dtype`.
 
-Limits: sounds of up to 30 s. A number in a text has one decimal, so ratings come in steps of 0.1. Needs
-`pip install "turnwise[train]"` for an adapter, else `turnwise[local]`, and the weights. Qwen2-Audio is Apache-2.0; ratings of the
-NISQA corpus have terms of their own.
+Limits: sounds of up to 30 s. A number in a text has one decimal, so ratings come in steps of 0.1. Needs `pip install
+"turnwise[train]"` for an adapter, else `turnwise[local]`, and the weights. Qwen2-Audio is Apache-2.0; ratings of the NISQA
+corpus have terms of their own.
 """
 
 from __future__ import annotations

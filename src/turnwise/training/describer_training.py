@@ -1,0 +1,331 @@
+"""The training of a describer of speech quality: its stages one after the other, each from the model before it.
+
+<out>/recipe.json            what the folder was begun with; going on with anything else is refused
+<out>/sft/log.jsonl          one line per step and per validation
+<out>/sft/checkpoints/       to go on from
+<out>/sft/model/             what came out, for the describer and the listener `trained`
+<out>/alld/own.0.jsonl       the model's own answers, before the stage
+<out>/alld/reference.0.jsonl log-probabilities by the expert
+<out>/alld/...               as above
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from turnwise.foundation.errors import InputError, MissingDependency
+from turnwise.foundation.fingerprint import fingerprint, seed_of
+from turnwise.foundation.whole_file import write_whole
+from turnwise.quality.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
+from turnwise.quality.sound_questions import QUESTIONS
+from turnwise.speech.weights import (
+    Placement,
+    Weights,
+    cuda_here,
+    find_weights,
+    free_memory,
+    load,
+    load_reader,
+    memory_guard,
+    seeded,
+    versions,
+)
+from turnwise.training.alld import scorer
+from turnwise.training.audio_batches import refuse_unheard
+from turnwise.training.example_file import Example, data_digest, of_split, read_examples
+from turnwise.training.loop import Line, Run, Watch, train_stage
+from turnwise.training.objectives import Aligning, Fitting, Objective
+from turnwise.training.own_answers import own_answers, pairs
+from turnwise.training.recipe import Alld, Recipe, training_digest
+from turnwise.training.reference import refer
+
+_TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a folder of training was begun with."""
+
+    recipe: str  # fingerprints
+    data: str
+    base: str
+    written: dict[str, Any]  # the recipe, to be read
+
+
+def train_describer(recipe: Recipe, out: Path, *, resume: bool, watch: Watch, stages: Sequence[str] = ()) -> Path:
+    """Carry out the stages that are not done (all, or those named); the folder of the last model."""
+    needed(recipe)
+    for name in stages:
+        recipe.stage(name)
+    examples = read_examples(Path(recipe.data.examples))
+    accelerator = _accelerator(recipe, 1)
+    if accelerator.is_main_process:
+        _begin(recipe, examples, out, resume)
+    accelerator.wait_for_everyone()
+    model = Path(recipe.start) if recipe.start else None
+    for name in recipe.stages:
+        folder = out / name
+        if not (folder / "model").is_dir() and (not stages or name in stages):
+            with memory_guard():
+                _carry_out(recipe, name, examples, model, folder, watch)
+        if (folder / "model").is_dir():
+            model = folder / "model"
+    assert model is not None  # a recipe has a stage, and one that is named is carried out
+    return model
+
+
+def needed(recipe: Recipe) -> None:
+    """MissingDependency for the first package that the recipe needs and that is not here."""
+    versions("torch", "transformers", "safetensors")
+    try:
+        versions("accelerate")
+    except MissingDependency:
+        raise MissingDependency("accelerate", INSTALL) from None
+    if recipe.model.tune == "lora":
+        lora_versions()
+    for tracker in recipe.track:
+        if not any(_there(package) for package in _TRACKERS[tracker]):
+            raise MissingDependency(tracker, f"pip install {tracker}")
+
+
+def _there(package: str) -> bool:
+    try:
+        return bool(versions(package))
+    except MissingDependency:
+        return False
+
+
+def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool) -> None:
+    """Note down what the folder is for, or see that it is for this."""
+    path = out / "recipe.json"
+    base = find_weights(recipe.model.base, recipe.model.revision).identity()
+    begun = Begun(
+        recipe=training_digest(recipe),
+        data=data_digest(examples),
+        base=fingerprint(*sorted(base.values())),
+        written=msgspec.to_builtins(recipe),
+    )
+    if not path.is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise InputError(f"{out} is not empty and holds no training", "choose another folder")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(begun), indent=2) + b"\n")
+        return
+    if not resume:
+        raise InputError(f"{out} holds a training already", "go on with it by --resume, or choose another folder")
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=Begun)
+    except (msgspec.DecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if before.recipe != begun.recipe:
+        changed = ", ".join(_changed(before.written, begun.written)) or "its form"
+        raise InputError(f"{out} was begun with another recipe: {changed} changed", "train into another folder")
+    if before.data != begun.data:
+        raise InputError(
+            f"{out} was begun with other examples than {recipe.data.examples} holds now", "train into another folder"
+        )
+    if before.base != begun.base:
+        raise InputError(f"{out} was begun with other weights than {recipe.model.base} has now", "train into another folder")
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any], at: str = "") -> list[str]:
+    """Keys whose values differ, by their paths."""
+    found = []
+    for key in sorted({*before, *now}):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += _changed(one, other, f"{at}{key}.")
+        elif one != other:
+            found.append(f"{at}{key}")
+    return found
+
+
+def _accelerator(recipe: Recipe, accumulate: int) -> Any:
+    """What runs where `accelerate config` says, in the recipe's numbers."""
+    kind = importlib.import_module("accelerate").Accelerator
+    mixed = "bf16" if _numbers(recipe) == "bfloat16" else "no"
+    return kind(mixed_precision=mixed, gradient_accumulation_steps=accumulate)
+
+
+def _numbers(recipe: Recipe) -> str:
+    """The type of numbers that is computed with."""
+    if recipe.precision == "auto":
+        return "bfloat16" if cuda_here() else "float32"
+    return {"fp32": "float32", "bf16": "bfloat16"}[recipe.precision]
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """Where a stage begins: a whole model, and the adapter over it that is trained further."""
+
+    base: Weights
+    adapter: Path | None = None
+
+
+def _origin(recipe: Recipe, before: Path | None) -> _Origin:
+    base = find_weights(recipe.model.base, recipe.model.revision)
+    if before is None:
+        return _Origin(base)
+    if not before.is_dir():
+        raise InputError(f"start: {before} is not a folder", "name the folder `model` of an earlier training")
+    card = card_of(before)
+    if card is None or card.tuned == "full":
+        return _Origin(find_weights(str(before)))
+    if recipe.model.tune == "full":
+        raise InputError(f"{before} is an adapter, which full tuning cannot go on from", 'model.tune = "lora"')
+    if card.base != recipe.model.base:
+        raise InputError(f"{before} is an adapter for {card.base}, and the recipe's base is {recipe.model.base}")
+    return _Origin(base, before)
+
+
+def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: Path | None, folder: Path, watch: Watch) -> None:
+    """One stage, from the model before it (None: the base) to its own."""
+    from transformers import Qwen2AudioProcessor
+
+    stage = recipe.stage(name)
+    accelerator = _accelerator(recipe, stage.accumulate)
+    origin = _origin(recipe, before)
+    processor = load_reader(Qwen2AudioProcessor, origin.base)
+    chosen = tuple(e for e in examples if e.kind in stage.kinds and (not stage.variants or e.variant in stage.variants))
+    refuse_unheard(chosen, processor)
+    objective: Objective = Fitting(processor)
+    if isinstance(stage, Alld):
+        chosen, objective = _alignment(recipe, stage, chosen, origin, folder, processor, accelerator, watch)
+    network = _network(recipe, origin)
+    track, end = _tracker(recipe, name, folder, accelerator)
+    run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, track)
+    trained = train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
+    end()
+    _export(recipe, name, accelerator, trained, network, processor, origin, folder / "model")
+    del trained, network
+    accelerator.free_memory()
+    free_memory()
+
+
+def _alignment(
+    recipe: Recipe,
+    stage: Alld,
+    examples: tuple[Example, ...],
+    origin: _Origin,
+    folder: Path,
+    processor: Any,
+    accelerator: Any,
+    watch: Watch,
+) -> tuple[tuple[Example, ...], Objective]:
+    """What ALLD needs before it begins: the model's own answers, and what the reference thinks of both."""
+    placement = Placement(str(accelerator.device), _numbers(recipe), "")
+    where = str(origin.adapter or origin.base.model)
+    revision = recipe.model.revision if where == recipe.model.base else "main"
+    model = SoundModel(where, revision, "", stage.own_temperature, stage.own_top_p, stage.own_tokens, placement)
+    watch.begin("own answers", 0, len(examples))
+    own = own_answers(folder, examples, model, stage, seed=recipe.seed, accelerator=accelerator, watch=_counting(watch))
+    free_memory()
+    examples = pairs(examples, own)
+    watch.begin("reference", 0, len(examples))
+    referred = refer(
+        folder,
+        examples,
+        own,
+        stage,
+        processor.tokenizer,
+        placement=placement,
+        accelerator=accelerator,
+        watch=_counting(watch),
+    )
+    return examples, Aligning(processor, stage, own, referred)
+
+
+def _counting(watch: Watch) -> Callable[[int], None]:
+    return lambda done: watch.went(done)
+
+
+def _network(recipe: Recipe, origin: _Origin) -> Any:
+    """The network to be trained: what is trained of it in float32, what is not in the numbers that are computed with."""
+    import torch
+    from transformers import Qwen2AudioForConditionalGeneration
+
+    made = recipe.model
+    frozen = _numbers(recipe) if made.tune == "lora" else "float32"
+    # On the host: accelerate puts it where it belongs, whole or in pieces.
+    network = load(Qwen2AudioForConditionalGeneration, origin.base, Placement("cpu", frozen, ""))
+    network.config.use_cache = False
+    if recipe.checkpointing:
+        # Named anew in transformers 5.2x; the versions before have the older name alone.
+        newer = getattr(network, "activation_checkpointing_enable", None)
+        (newer or network.gradient_checkpointing_enable)({"use_reentrant": False})
+    if made.tune == "full":
+        network.model.audio_tower.requires_grad_(made.ears)
+        return network
+    if origin.adapter is not None:
+        return with_adapter(network, origin.adapter, trainable=True)
+    from peft import LoraConfig, get_peft_model
+
+    settings: Any = LoraConfig
+    adapted: Any = get_peft_model
+    lora = settings(r=made.rank, lora_alpha=made.alpha, lora_dropout=made.dropout, target_modules=made.targets)
+    with seeded(seed_of("adapter", recipe.seed)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the older name
+        try:
+            network = adapted(network, lora)
+        except ValueError as error:
+            raise InputError(f"model.targets: {str(error).partition(chr(10))[0][:200]}") from error
+    assert all(weight.dtype == torch.float32 for weight in network.parameters() if weight.requires_grad)
+    return network
+
+
+def _tracker(recipe: Recipe, name: str, folder: Path, accelerator: Any) -> tuple[Callable[[Line], None], Callable[[], None]]:
+    """What is told of every line to those who watch from elsewhere, and how that ends."""
+    trackers: list[Any] = []
+    if recipe.track and accelerator.is_main_process:
+        kinds = importlib.import_module("accelerate.tracking")
+        if "tensorboard" in recipe.track:
+            trackers.append(kinds.TensorBoardTracker(name, logging_dir=str(folder / "tensorboard")))
+        if "wandb" in recipe.track:
+            trackers.append(kinds.WandBTracker(recipe.name, name=name, dir=str(folder)))
+
+    def track(line: Line) -> None:
+        side = "held out" if line.held_out else "train"
+        rate = {} if line.held_out else {"rate": line.rate, "norm": line.norm}
+        for tracker in trackers:
+            tracker.log(
+                {f"{side}/{key}": value for key, value in {"loss": line.loss, **rate, **line.more}.items()}, step=line.step
+            )
+
+    def end() -> None:
+        for tracker in trackers:
+            tracker.finish()
+
+    return track, end
+
+
+def _export(
+    recipe: Recipe, name: str, accelerator: Any, trained: Any, network: Any, processor: Any, origin: _Origin, folder: Path
+) -> None:
+    """The model as the describer and the listener `trained` load it; to be called by every process."""
+    state = accelerator.get_state_dict(trained)  # gathered, where it is in pieces
+    if accelerator.is_main_process:
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        weights = {key.removeprefix("network."): value for key, value in state.items()}
+        if recipe.model.tune == "lora":
+            for settings in network.peft_config.values():
+                settings.base_model_name_or_path = origin.base.model
+        network.config.use_cache = True
+        network.save_pretrained(part, state_dict=weights)
+        processor.save_pretrained(part)
+        revision = recipe.model.revision if origin.base.model == recipe.model.base else "main"
+        card = Trained(
+            base=origin.base.model,
+            revision=revision,
+            tuned=recipe.model.tune,
+            questions=QUESTIONS,
+            stage=name,
+            recipe=training_digest(recipe),
+        )
+        write_whole(part / CARD, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
+        part.rename(folder)
+    accelerator.wait_for_everyone()

@@ -1,0 +1,72 @@
+"""The model's own answers, which ALLD holds against the expert's: each training and held-out item answered once before the stage.
+
+Every process answers its share and writes a file of its own (`own.<process>.jsonl`); all read all. What is there is not
+answered again, whichever process did it. An answer that ran into the limit of tokens is kept as it is, without an end: a model
+that does not come to an end is to learn not to. One that equals the expert's teaches nothing and is left out by `pairs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from turnwise.foundation.audio_files import read_sound
+from turnwise.foundation.errors import InputError
+from turnwise.foundation.fingerprint import seed_of
+from turnwise.quality.sound_model import SoundModel
+from turnwise.quality.sound_questions import SOUNDS
+from turnwise.training.example_file import Example
+from turnwise.training.rank_files import RankFiles
+from turnwise.training.recipe import Alld
+
+
+class Own(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One own answer."""
+
+    id: str  # of the example
+    answer: str
+    whole: bool = True
+
+
+def own_answers(
+    folder: Path,
+    examples: Sequence[Example],
+    model: SoundModel,
+    stage: Alld,
+    *,
+    seed: int,
+    accelerator: Any,
+    watch: Callable[[int], None],
+) -> Mapping[str, Own]:
+    """An own answer for every example, by its id."""
+    files = RankFiles(folder, "own", Own, lambda own: own.id, accelerator)
+    missing = [example for example in examples if example.id not in files.known]
+    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    if mine:
+        answering = model.open()
+        try:
+            done = 0
+            for kind in SOUNDS:
+                alike = [example for example in mine if example.kind == kind]
+                for first in range(0, len(alike), stage.own_batch):
+                    part = alike[first : first + stage.own_batch]
+                    sounds = [[read_sound(Path(sound)) for sound in example.sounds] for example in part]
+                    seeds = [seed_of("own", seed, example.id) for example in part]
+                    answers = answering.write_many(kind, sounds, seeds)
+                    files.add(*(Own(e.id, a.text, a.whole) for e, a in zip(part, answers, strict=True)))
+                    done += len(part)
+                    watch(done)
+        finally:
+            answering.close()
+    return files.all()
+
+
+def pairs(examples: Sequence[Example], own: Mapping[str, Own]) -> tuple[Example, ...]:
+    """The examples whose own answer is another than the expert's."""
+    kept = tuple(example for example in examples if own[example.id].answer != example.answer.strip())
+    if examples and not kept:
+        raise InputError("the model's own answers are the expert's, every one: there is nothing for alld to learn")
+    return kept
