@@ -1,16 +1,16 @@
 """What batches are worth: a recogniser, a voice and a chat mind given many things at once, against one thing at a time.
 
     python benchmarks/engine_throughput.py [--items 16] [--batch 8] [--rounds 3] [--threads 1] [--json]
-    python benchmarks/engine_throughput.py --whisper openai/whisper-large-v3 --csm sesame/csm-1b --chat Qwen/Qwen3-8B --device cuda
+    python benchmarks/engine_throughput.py --device cuda --whisper openai/whisper-large-v3 --csm sesame/csm-1b
 
 Measured are `whisper`, `csm` and `local_chat` as a study uses them, weights loaded before. The two ways take turns, and the first
 of every other round is the other one; the ratio is the median over the rounds of the time one by one divided by the time in
 batches. Nothing is won by doing something else: how many results are the same in both ways is told beside it.
 
-Without a folder or hub id an engine has tiny random weights, built by `tests/tiny_models.py`. Their ratio says what batching saves
+Without a folder or hub id an engine has tiny random weights, built by `tests/tiny_models.py`. Their ratio says what batches save
 in calls and bookkeeping, and little of real models, whose arithmetic weighs more and whose answers differ in length. With
-`--whisper`, `--csm` or `--chat` only the engines named are measured. Needs the local extra; without it nothing is measured, and
-that is said. Last line: a JSON object.
+`--whisper`, `--csm` or `--chat` (folders, or ids of the hub in its cache) only the engines named are measured. Needs the local
+extra: without it nothing is measured, and that is said. Last line: a JSON object.
 """
 
 from __future__ import annotations
@@ -190,13 +190,22 @@ def answering(given: str | None, options: argparse.Namespace, folder: Path) -> C
 CONTESTS = {"whisper": hearing, "csm": speaking, "chat": answering}
 
 
-def tiny(name: str, folder: Path) -> Path:
-    """A checkpoint with random weights."""
+def builders() -> Any:
+    """The module of the tests that builds tiny models."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import tiny_models
 
-    # The chat mind reads bytes: its conversations are longer than the tests'.
-    made: Path = getattr(tiny_models, name)(folder / name, **({"limit": 2048} if name == "chat" else {}))
+    return tiny_models
+
+
+def tiny(name: str, folder: Path) -> Path:
+    """A checkpoint with random weights."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    # The chat mind reads bytes, so its conversations need more positions than those of the tests.
+    made: Path = getattr(builders(), name)(folder / name, **({"limit": 2048} if name == "chat" else {}))
     return made
 
 
@@ -205,9 +214,8 @@ def spoken(count: int) -> tuple[str, list[Sound]]:
     try:
         voice = SYNTHESIZERS.build("espeak").open()
     except MissingDependency:
-        import tiny_models
-
-        return "tones", [tiny_models.tone(2.0 + number % 5, seed=number) for number in range(count)]
+        tone = builders().tone
+        return "tones", [tone(2.0 + number % 5, seed=number) for number in range(count)]
     try:
         return "espeak", [voice.speak(TEXTS[number % len(TEXTS)], seed=1) for number in range(count)]
     finally:

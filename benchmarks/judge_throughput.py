@@ -10,7 +10,8 @@ before the turn counts.
 Other work on the machine slows the server as much as the client. How much is told by a bare client: as many requests over as many
 connections, sent and read and nothing else, one half before our run and one half after it; `ratio_to_bare_client` is ours over
 that. `--peer` gives Inspect AI (pip install inspect-ai openai) the same number of requests over as many connections, with a
-model-graded scorer of its own, in the same run. Packages are loaded before anybody's time begins. Last line: a JSON object.
+model-graded scorer of its own, as many samples under way as we have turns, its live log off and its samples logged, in the same
+run. Packages are loaded before anybody's time begins. Last line: a JSON object.
 """
 
 from __future__ import annotations
@@ -120,8 +121,8 @@ def judged(study: Study, root: Path, url: str, connections: int) -> dict[str, An
     return {"turns": turns, "seconds": seconds, "cpu_seconds": cpu}
 
 
-def peer(turns: int, url: str, connections: int) -> float:
-    """Seconds that Inspect AI takes for as many requests, one model-graded score per sample."""
+def peer(turns: int, url: str, connections: int) -> tuple[float, float]:
+    """Seconds, and those of the processor, that Inspect AI takes for as many requests, one model-graded score per sample."""
     os.environ["OPENAI_API_KEY"] = "none-needed-here"
     os.environ["OPENAI_BASE_URL"] = url
     from inspect_ai import Task, eval
@@ -142,14 +143,14 @@ def peer(turns: int, url: str, connections: int) -> float:
     grader = get_model("openai/fixed", base_url=url, responses_api=False)
     task = Task(dataset=MemoryDataset(samples), solver=answered(), scorer=model_graded_qa(model=grader))
     with tempfile.TemporaryDirectory() as logs:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         (log,) = eval(
-            task, model=grader, max_connections=connections, max_samples=4 * connections, display="none", log_dir=logs,
-            log_level="error",
+            task, model=grader, max_connections=connections, max_samples=10 * connections, display="none", log_dir=logs,
+            log_level="error", log_realtime=False,
         )  # fmt: skip
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     assert log.status == "success" and log.results is not None and log.results.completed_samples == turns, log.status
-    return seconds
+    return seconds, cpu
 
 
 def count(line: Connection) -> int:
@@ -199,16 +200,22 @@ def main() -> None:
     }
     if options.peer:
         asked = count(line)
-        theirs_speed = found["turns"] / peer(found["turns"], url, options.connections)
+        seconds, cpu = peer(found["turns"], url, options.connections)
         assert count(line) - asked == found["turns"]
-        result |= {"peer_ratio_to_bound": round(theirs_speed / bound, 3), "ratio_to_peer": round(speed / theirs_speed, 2)}
+        theirs_speed = found["turns"] / seconds
+        result |= {
+            "peer_turns_per_second": round(theirs_speed, 1),
+            "peer_cpu_seconds_per_1000_turns": round(1000 * cpu / found["turns"], 2),
+            "peer_ratio_to_bound": round(theirs_speed / bound, 3),
+            "ratio_to_peer": round(speed / theirs_speed, 2),
+        }
     line.send("end")
     server.join(5)
     if not options.json:
         print(f"{result['turns']} turns judged at {speed:.0f}/s")
         print(f"the server allows {bound:.0f}/s; a bare client gets {bare_speed:.0f}/s")
         if options.peer:
-            print(f"Inspect AI on as many requests: {result['peer_ratio_to_bound'] * bound:.0f}/s")
+            print(f"Inspect AI on as many requests: {theirs_speed:.0f}/s")
     print(json.dumps(result))
 
 

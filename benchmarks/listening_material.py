@@ -28,22 +28,21 @@ from turnwise.speech.perturbation import PERTURBATIONS
 
 Change = Callable[[Sound, int], Sound]
 NOMINAL = -24.0  # LUFS
-STUDIED = ("en-us+f2", "en-us+klatt2", "flite slt", "flite rms")
-FITTED = ("en-us+f5", "en-us+klatt4", "en-us+edward", "en-us+m3", "gmw/en", "en-us+f4", "flite awb", "flite kal16")
+STUDIED = ("en-us+f2", "en-us+klatt2", "flite rms", "flite awb")
+FITTED = ("flite slt", "flite kal16")
 CROWD = ("en-us+f1", "en-us+m1", "en-us+m2", "en-us+m4", "en-us+f3", "en-us+m7")  # who talks in the babble
-STUDIED_SENTENCES, FITTED_SENTENCES, CROWD_SENTENCES = SENTENCES[0:4], SENTENCES[4:8], SENTENCES[8:15]
+STUDIED_SENTENCES, FITTED_SENTENCES, CROWD_SENTENCES = SENTENCES[0:3], SENTENCES[3:9], SENTENCES[9:15]
+AT_ONCE = 3  # sentences of a synthesised source, one after the other: 8 to 10 s
 # Recordings of the shared folder and the seconds taken of each; read speech and an archive are studied, telephone turns fitted.
 STUDIED_RECORDINGS = (
-    ("libri_1088-134315-0000.wav", 0.0, 8.0),
-    ("libri_1088-134315-0000.wav", 8.0, 16.0),
-    ("libri_1088-134315-0000_reverberant.wav", 0.0, 8.0),
-    ("jfk.flac", 0.0, 5.5),
-    ("jfk.flac", 5.5, 11.0),
+    (("libri_1088-134315-0000.wav",), 0.0, 8.0),
+    (("libri_1088-134315-0000.wav",), 8.0, 16.0),
+    (("libri_1088-134315-0000_reverberant.wav",), 0.0, 8.0),
+    (("jfk.flac",), 0.0, 5.5),
+    (("jfk.flac",), 5.5, 11.0),
 )
 FITTED_RECORDINGS = (
-    ("tau2_check_order_12345.wav", 0.0, 9.0),
-    ("tau2_help_me.wav", 0.0, 9.0),
-    ("tau2_order_status.wav", 0.0, 9.0),
+    (("tau2_check_order_12345.wav", "tau2_help_me.wav", "tau2_order_status.wav", "tau2_hello.wav"), 0.0, 9.0),
 )
 
 
@@ -74,20 +73,28 @@ def spoken(voice: str, sentences: tuple[str, ...]) -> list[Sound]:
         speaking.close()
 
 
-def sources(which: str, folder: Path | None, sentences: int = 2) -> list[Source]:
+def sources(which: str, folder: Path | None) -> list[Source]:
     """Synthesised speech, and recordings where there is a folder of them."""
     voices, texts, recordings = (
         (STUDIED, STUDIED_SENTENCES, STUDIED_RECORDINGS)
         if which == "studied"
         else (FITTED, FITTED_SENTENCES, FITTED_RECORDINGS)
     )
-    made = [Source(f"{voice} {n}", sound, False) for voice in voices for n, sound in enumerate(spoken(voice, texts[:sentences]))]
-    for name, start, end in recordings if folder is not None else ():
+    made = []
+    for names, start, end in recordings if folder is not None else ():
         assert folder is not None
-        whole = read(folder / name).sound
+        whole = joined([read(folder / name).sound for name in names])
         piece = whole.samples[int(start * whole.rate) : int(end * whole.rate)]
-        made.append(Source(f"{name} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True))
+        made.append(Source(f"{names[0]} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True))
+    for voice in voices:
+        said = spoken(voice, texts)
+        for first in range(0, len(said), AT_ONCE):
+            made.append(Source(f"{voice} {first // AT_ONCE + 1}", joined(said[first : first + AT_ONCE]), False))
     return [source._replace(sound=at_level(source.sound, NOMINAL)) for source in made]
+
+
+def joined(sounds: list[Sound]) -> Sound:
+    return Sound(np.concatenate([sound.samples for sound in sounds]), sounds[0].rate)
 
 
 def at_level(sound: Sound, wanted: float) -> Sound:
@@ -129,7 +136,7 @@ def noisy(sound: Sound, seed: int, kind: str, snr: float) -> Sound:
 
 
 def filtered(sound: Sound, seed: int, side: str, edge: float) -> Sound:
-    """A linear-phase filter, 10 ms long, that lets pass what lies on one side of an edge in Hz."""
+    """A linear-phase filter, 20 ms long, that lets pass what lies on one side of an edge in Hz; as loud as before."""
     if edge >= sound.rate / 2:
         return sound
     half = int(0.010 * sound.rate)
@@ -137,18 +144,18 @@ def filtered(sound: Sound, seed: int, side: str, edge: float) -> Sound:
     low = 2 * edge / sound.rate * np.sinc(2 * edge / sound.rate * place) * np.blackman(2 * half + 1)
     low /= low.sum()
     pulse = low if side == "low" else (place == 0) - low
-    return Sound(np.convolve(sound.samples.astype(np.float64), pulse, "same").astype(np.float32), sound.rate)
+    return at_level(Sound(np.convolve(sound.samples.astype(np.float64), pulse, "same").astype(np.float32), sound.rate), NOMINAL)
 
 
 def clipped(sound: Sound, seed: int, share: float) -> Sound:
-    """The loudest `share` of the samples that are not silent held at one level, brought back to the loudness it had."""
+    """The loudest `share` of the samples that are not silent held at one level, as loud as before."""
     size = np.abs(sound.samples)
     limit = float(np.quantile(size[size > 0.01 * size.max()], 1 - share))
     return at_level(Sound(np.clip(sound.samples, -limit, limit), sound.rate), NOMINAL)
 
 
 def coded(sound: Sound, seed: int, form: str, subtype: str, rate: int, level: float | None = None) -> Sound:
-    """Through a codec of soundfile at a rate, and back."""
+    """Through a codec of soundfile at a rate, and back; as loud as before."""
     import soundfile
 
     there = resample(sound, rate)
@@ -162,7 +169,7 @@ def coded(sound: Sound, seed: int, form: str, subtype: str, rate: int, level: fl
     back = resample(Sound(np.ascontiguousarray(samples), found), sound.rate).samples
     padded = np.zeros(len(sound.samples), np.float32)
     padded[: min(len(back), len(padded))] = back[: len(padded)]
-    return Sound(padded, sound.rate)
+    return at_level(Sound(padded, sound.rate), NOMINAL)
 
 
 def leveled(sound: Sound, seed: int, wanted: float) -> Sound:

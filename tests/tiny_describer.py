@@ -10,12 +10,15 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tiny_omni import _tokenizer
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import write_sound
-from turnwise.quality.ratings import DIMENSIONS
+from turnwise.quality.ratings import DIMENSIONS, Ratings
+from turnwise.training.example_file import Example, Split
+from turnwise.training.recipe import Recipe, read_recipe
 
 SECONDS = 2  # that the tiny model hears
 HEADER = [
@@ -107,6 +110,7 @@ def text_settings(tokenizer: Any, width: int, layers: int) -> dict[str, Any]:
     return {
         "model_type": "qwen2",
         "vocab_size": len(tokenizer),
+        "initializer_range": 0.1,  # so that what goes in changes what comes out from the start
         "hidden_size": width,
         "intermediate_size": 2 * width,
         "num_hidden_layers": layers,
@@ -171,3 +175,68 @@ def write_table(path: Path, rows: list[dict[str, Any]], header: list[str] = HEAD
         writer = csv.DictWriter(file, header, restval="")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def tone(step: int) -> Sound:
+    """One second of one pitch: something that a tiny model soon tells from others."""
+    time = np.arange(15999) / 16000
+    return Sound((0.3 * np.sin(2 * np.pi * 150 * 2 ** (0.7 * step) * time)).astype(np.float32), 16000)
+
+
+def caption(name: str, mos: float, split: Split = "train", **more: Any) -> Example:
+    """An example of the tone in `<name>.wav`."""
+    ratings = Ratings(mos, mos, mos, mos, mos)
+    given = {"id": name, "origins": (f"rec-{name}",), "question": "Rate it.", "answer": f"MOS: {mos}", **more}
+    return Example(kind="caption", split=split, sounds=(f"{name}.wav",), ratings=(ratings,), **given)
+
+
+def comparison(name: str, first: Example, second: Example) -> Example:
+    """Which of the tones of two captions is better."""
+    better = "SpeechA" if (first.ratings[0].mos or 0) > (second.ratings[0].mos or 0) else "SpeechB"
+    return Example(
+        id=name,
+        kind="comparison",
+        split=first.split,
+        sounds=first.sounds + second.sounds,
+        origins=first.origins + second.origins,
+        ratings=first.ratings + second.ratings,
+        question="Which is better?",
+        answer=f"[{better}]",
+    )
+
+
+def write_examples(path: Path, examples: list[Example]) -> Path:
+    """The file, and a tone for every sound in it that is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(msgspec.json.encode(example) + b"\n" for example in examples))
+    names = sorted({sound for example in examples for sound in example.sounds})
+    for step, name in enumerate(names):
+        if not (path.parent / name).exists():
+            write_sound(tone(step % 8), path.parent / name)
+    return path
+
+
+def recipe(folder: Path, **parts: Any) -> Recipe:
+    """A recipe with this folder's `base`, `expert` and `examples.jsonl`; short stages that look seldom."""
+    seldom = {"validate_every": 0, "save_every": 1000}
+    raw: dict[str, Any] = {"name": "tiny", "seed": 1, "workers": 0, "checkpointing": False, **parts}
+    raw["model"] = {"base": str(folder / "base"), **raw.get("model", {})}
+    if "sft" in raw:
+        raw["sft"] = {**seldom, **raw["sft"]}
+    if "alld" in raw:
+        raw["alld"] = {**seldom, "reference": str(folder / "expert"), "own_tokens": 12, **raw["alld"]}
+    return read_recipe(raw, "recipe", folder)
+
+
+class Quiet:
+    """A watcher that only counts."""
+
+    def __init__(self) -> None:
+        self.began: list[tuple[str, int, int]] = []
+        self.done: list[int] = []
+
+    def begin(self, what: str, done: int, of: int) -> None:
+        self.began.append((what, done, of))
+
+    def went(self, done: int, told: str = "") -> None:
+        self.done.append(done)

@@ -38,6 +38,9 @@ from turnwise.study.shipped import shipped_studies, shipped_study
 from turnwise.study.study import Study
 from turnwise.study.study_file import load_study, read_study
 
+for _module in ("torch", "transformers", "onnxruntime", "kaldi_native_fbank"):  # their versions are part of what a study is
+    pytest.importorskip(_module, reason='pip install "turnwise[local,embedded]"')
+
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpora" / "msgd_thirteen.json"
 TRAPS = ("context_trap", "context_trap_server", "context_trap_api")
 STAND_INS = {"csm": "stub", "whisper": "stub"}  # options of theirs fall away
@@ -225,8 +228,6 @@ def counted(plan: Plan) -> Counter[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", ["context_trap_server", "context_trap_api"])
 def test_a_miniature_is_carried_out_and_the_dry_run_foretold_it(name: str, tmp_path: Path) -> None:
-    for module in ("onnxruntime", "kaldi_native_fbank"):
-        pytest.importorskip(module, reason='pip install "turnwise[embedded]"')
     declared = miniature(name)
     with world(declared) as servers:
         study: Study = read_study(declared, name)

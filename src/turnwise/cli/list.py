@@ -24,7 +24,9 @@ STUDIES = "studies"
 def list_command(kind: str | None, name: str | None) -> None:
     """List what can be named in a study, or show the card of one NAME. Nothing heavy is imported.
 
-    The card of a study is the study: turnwise list studies context_trap > study.toml
+    \b
+    The card of a study is the study:
+      turnwise list studies context_trap > study.toml
     """
     for one in [kind] if kind else sorted((*KINDS, STUDIES)):
         if one == STUDIES:

@@ -155,7 +155,7 @@ def _verdict(pair: Pair) -> list[str]:
         over = " and ".join(map(str, pair.sureness.windows))
         clear = "does not hold 0" if low > 0 or high < 0 else "holds 0: which is better is not settled"
         told.append(
-            f"How sure: the gap's {CONFIDENCE:.0%} interval over windows ({over}) is {low:+.2f} to {high:+.2f}; it {clear}."
+            f"How sure: the gap's {CONFIDENCE:.0%} interval over windows ({over}) is {_signed(low)} to {_signed(high)}; it {clear}."
         )
     if pair.orders is not None:
         told.append("Asked in both orders, the describer prefers the same." if pair.orders.agreed else "The two orders disagree.")
@@ -180,8 +180,9 @@ def _print_standing(found: Standing) -> None:
         share, turns = f"{found.ranking.confidence:.0%}", found.ranking.turns
         click.echo(f"Bradley-Terry strengths (log, mean 0) with {share} intervals over {turns} turns:")
         for place, one_of in enumerate(found.ranking.strengths, start=1):
-            interval = "no interval" if one_of.low is None or one_of.high is None else f"[{one_of.low:+.2f}, {one_of.high:+.2f}]"
-            click.echo(f"{place:>3}. {one_of.value:+.2f} {interval:>16}  {plain_text(one_of.system)}")
+            known = one_of.low is not None and one_of.high is not None
+            interval = f"[{_signed(one_of.low or 0.0)}, {_signed(one_of.high or 0.0)}]" if known else "no interval"
+            click.echo(f"{place:>3}. {_signed(one_of.value)} {interval:>16}  {plain_text(one_of.system)}")
         if found.ranking.separated:
             click.echo("Some systems never lost: how far they lead is set by the one tie added to each pair, not by the turns.")
     for system, count in found.unpaired.items():
@@ -191,3 +192,7 @@ def _print_standing(found: Standing) -> None:
 
 def _two(value: float | None) -> str:
     return number(value) if value is None else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # no minus before a zero

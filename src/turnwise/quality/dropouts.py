@@ -25,6 +25,7 @@ RATE = 16000  # samples per second at which gaps are looked for
 _BLOCK = 20  # samples, 1.25 ms
 _BEFORE, _AFTER = 4, 8  # blocks: 5 ms of sound, then 10 ms (a period of a low voice) in all of which it is gone
 _FALL = 15.0  # dB
+_STEADY = 3.0  # dB below the 5 ms as a whole: the last 2.5 ms before a gap are no softer, where a voice dies away they are
 _RANGE = 25.0  # dB below the loud parts: softer sounds are not missed
 _LONGEST = 0.4  # seconds; what stays away longer is a pause
 _BACK = 8.0  # dB below what it was, at which a sound is back
@@ -65,7 +66,9 @@ def _gaps(samples: NDArray[np.float64]) -> tuple[float, int]:
     before = np.lib.stride_tricks.sliding_window_view(power, _BEFORE).mean(axis=1)[: -_AFTER]
     after = np.lib.stride_tricks.sliding_window_view(power, _AFTER).max(axis=1)[_BEFORE:]
     fall = 10 * np.log10(before / after)
-    edges = np.flatnonzero((fall > _FALL) & (10 * np.log10(before) > loud - _RANGE))
+    last = np.maximum(power[_BEFORE - 2 : -_AFTER - 1], power[_BEFORE - 1 : -_AFTER])
+    steady = last > before * 10 ** (-_STEADY / 10)
+    edges = np.flatnonzero((fall > _FALL) & steady & (10 * np.log10(before) > loud - _RANGE))
     seconds, gaps, end = 0.0, 0, -1
     longest = round(_LONGEST * RATE / _BLOCK)
     for run in np.split(edges, np.flatnonzero(np.diff(edges) > _BEFORE) + 1):

@@ -7,6 +7,7 @@ Qwen2-Audio, which is asked our own questions.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -70,8 +71,9 @@ class SoundModel(msgspec.Struct, frozen=True):
         """The model under an adapter."""
         return find_weights(self.base) if self.base else find_weights(trained.base, trained.revision)
 
-    def open(self) -> Answering:
-        return Answering(self)
+    def open(self, questions: Mapping[Kind, str] | None = None) -> Answering:
+        """`questions` in place of those that the model was trained on."""
+        return Answering(self, questions or {})
 
 
 def sound_model(
@@ -118,10 +120,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Answering:
     """The model with its weights loaded."""
 
-    def __init__(self, model: SoundModel) -> None:
+    def __init__(self, model: SoundModel, questions: Mapping[Kind, str]) -> None:
         found, trained = model.found()
         self._network, self._processor = _loaded(model, found, trained)
-        self._model, self._questions = model, {**QUESTIONS, **trained.questions}
+        self._model, self._questions = model, {**QUESTIONS, **trained.questions, **questions}
         self._tokenizer: Any = self._processor.tokenizer
         own = self._network.generation_config.eos_token_id
         ends = own if isinstance(own, list) else [own]
@@ -184,7 +186,9 @@ def with_adapter(network: Any, folder: Path, *, trainable: bool = False) -> Any:
 
     kind: Any = PeftModel
     try:
-        adapted = kind.from_pretrained(network, folder, is_trainable=trainable, autocast_adapter_dtype=trainable)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the older name
+            adapted = kind.from_pretrained(network, folder, is_trainable=trainable, autocast_adapter_dtype=trainable)
         with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
             held = len(list(file.keys()))
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:

@@ -77,14 +77,15 @@ def write_page(path: Path, rows: Sequence[Row], *, embed_audio: bool = False, dr
     part = path.with_name(f".part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            for piece in pieces:
-                file.write(piece)
-        os.replace(part, path)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                for piece in pieces:
+                    file.write(piece)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}", "make room or permit writing there") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _rendered(rows: Sequence[Row], found: Sequence[Distance | None], entries: Iterator[Entry], drawn: int) -> Iterator[str]:
@@ -142,7 +143,10 @@ def _entry(place: int, row: Row, distance: Distance | None, page: Path, embed_au
         except (InputError, MissingDependency, OSError) as error:
             silent = f"It could not be drawn: {error}"
     if not unread:
-        sound = _embedded(path) if embed_audio else _address(path, page)
+        try:
+            sound = _embedded(path) if embed_audio else _address(path, page)
+        except (InputError, OSError) as error:
+            silent = f"It could not be put into the page: {error}"
     return Entry(place + 1, row, distance, made, sound, silent)
 
 

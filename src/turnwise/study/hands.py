@@ -227,7 +227,6 @@ class Hands:
                 future.cancel()
             del self._going[key]
 
-
     def _is_there(self, value: object) -> bool:
         """Whether what is remembered is still there: a clip whose file is gone is made again."""
         return not isinstance(value, Clip) or self.clips.path(value).is_file()

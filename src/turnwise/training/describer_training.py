@@ -24,7 +24,7 @@ from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import fingerprint, seed_of
 from turnwise.foundation.whole_file import write_whole
 from turnwise.quality.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
-from turnwise.quality.sound_questions import QUESTIONS
+from turnwise.quality.sound_questions import Kind
 from turnwise.speech.weights import (
     Placement,
     Weights,
@@ -192,6 +192,7 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
     processor = load_reader(Qwen2AudioProcessor, origin.base)
     chosen = tuple(e for e in examples if e.kind in stage.kinds and (not stage.variants or e.variant in stage.variants))
     refuse_unheard(chosen, processor)
+    questions = questions_of(chosen)
     objective: Objective = Fitting(processor)
     if isinstance(stage, Alld):
         chosen, objective = _alignment(recipe, stage, chosen, origin, folder, processor, accelerator, watch)
@@ -200,10 +201,21 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
     run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, track)
     trained = train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
     end()
-    _export(recipe, name, accelerator, trained, network, processor, origin, folder / "model")
+    _export(recipe, name, accelerator, trained, network, processor, origin, questions, folder / "model")
     del trained, network
     accelerator.free_memory()
     free_memory()
+
+
+def questions_of(examples: Sequence[Example]) -> dict[Kind, str]:
+    """What was asked, which is what the model is to be asked; one question for each kind."""
+    asked: dict[Kind, set[str]] = {}
+    for example in examples:
+        asked.setdefault(example.kind, set()).add(example.question)
+    for kind, questions in asked.items():
+        if len(questions) > 1:
+            raise InputError(f"the examples ask for a {kind} in {len(questions)} ways", "a trained model is asked in one")
+    return {kind: questions.pop() for kind, questions in sorted(asked.items())}
 
 
 def _alignment(
@@ -222,7 +234,16 @@ def _alignment(
     revision = recipe.model.revision if where == recipe.model.base else "main"
     model = SoundModel(where, revision, "", stage.own_temperature, stage.own_top_p, stage.own_tokens, placement)
     watch.begin("own answers", 0, len(examples))
-    own = own_answers(folder, examples, model, stage, seed=recipe.seed, accelerator=accelerator, watch=_counting(watch))
+    own = own_answers(
+        folder,
+        examples,
+        model,
+        questions_of(examples),
+        stage.own_batch,
+        seed=recipe.seed,
+        accelerator=accelerator,
+        watch=_counting(watch),
+    )
     free_memory()
     examples = pairs(examples, own)
     watch.begin("reference", 0, len(examples))
@@ -240,7 +261,7 @@ def _alignment(
 
 
 def _counting(watch: Watch) -> Callable[[int], None]:
-    return lambda done: watch.went(done)
+    return lambda done: watch.went(done, "")
 
 
 def _network(recipe: Recipe, origin: _Origin) -> Any:
@@ -303,7 +324,15 @@ def _tracker(recipe: Recipe, name: str, folder: Path, accelerator: Any) -> tuple
 
 
 def _export(
-    recipe: Recipe, name: str, accelerator: Any, trained: Any, network: Any, processor: Any, origin: _Origin, folder: Path
+    recipe: Recipe,
+    name: str,
+    accelerator: Any,
+    trained: Any,
+    network: Any,
+    processor: Any,
+    origin: _Origin,
+    questions: dict[Kind, str],
+    folder: Path,
 ) -> None:
     """The model as the describer and the listener `trained` load it; to be called by every process."""
     state = accelerator.get_state_dict(trained)  # gathered, where it is in pieces
@@ -322,7 +351,7 @@ def _export(
             base=origin.base.model,
             revision=revision,
             tuned=recipe.model.tune,
-            questions=QUESTIONS,
+            questions=questions,
             stage=name,
             recipe=training_digest(recipe),
         )

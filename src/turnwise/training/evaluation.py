@@ -6,9 +6,9 @@ rate of its own and never a number in the others. Of comparisons: how often the 
 text that names none is wrong), and asked in the other order, whether the same sound is meant. Of both: BLEU (sacrebleu) against
 the expert's texts, all those of a sound being its references.
 
+A text that ran into the limit of tokens states no rating and names no side, with that as the reason; BLEU takes it as it is.
 Intervals are of 95 %, by bootstrap: over the recordings that the described sounds were made from, over pairs for comparisons.
-Every text is kept in a file and is not asked for again; a text that failed is a fault, counted by its cause and tried by the
-next run.
+Every text is kept in a file and is not asked for again.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from turnwise.training.resampling import correlation_interval, rank_correlation_
 
 # Of the abstract of the ALLD paper (ICLR 2025), on its own test sets; the full tables were not at hand.
 PUBLISHED: dict[str, str] = {"mse mos": "0.17", "accuracy": "98.6 %", "bleu": "25.8 and 30.2 on its two tasks"}
+CUT = "cut short"  # the reason why a text that ran into the limit states nothing
 Order = Literal["straight", "swapped"]
 
 
@@ -52,12 +53,12 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the describer said of an item, or why it said nothing."""
+    """What the describer said of an item."""
 
     item: str
     order: Order
     text: str = ""
-    fault: str = ""  # cause
+    whole: bool = True
 
     @property
     def key(self) -> str:
@@ -102,8 +103,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     references: dict[Kind, float]  # texts of experts per item, on average
     bleu_signature: str
     texts: int
-    faults: dict[str, int]  # by cause; no text, in none of the figures
-    seed: int = 0
+    cut: int  # of them, at the limit of tokens
+    seed: int  # of the intervals
 
 
 def items_of(examples: Sequence[Example]) -> tuple[Item, ...]:
@@ -121,7 +122,8 @@ def ask(
     kept: GrowingFile[Said] = GrowingFile(file, Said, lambda said: said.key)
     asked: list[tuple[Item, Order]] = [(item, "straight") for item in items]
     asked += [(item, "swapped") for item in items if item.kind == "comparison"]
-    done = {key for key, said in kept.records.items() if not said.fault}
+    wanted = {f"{item.id} {order}" for item, order in asked}
+    done = wanted & kept.records.keys()
     for kind in ("caption", "comparison"):
         left = [(item, order) for item, order in asked if item.kind == kind and f"{item.id} {order}" not in done]
         for first in range(0, len(left), batch):
@@ -131,14 +133,10 @@ def ask(
             seeds = [seed_of("evaluation", seed, item.id, order) for item, order in part]
             answers = answering.write_many(kind, ordered, seeds)
             kept.add(
-                *(
-                    Said(item.id, order, text=answer.text) if answer.whole else Said(item.id, order, fault="cut-short")
-                    for (item, order), answer in zip(part, answers, strict=True)
-                )
+                *(Said(item.id, order, answer.text, answer.whole) for (item, order), answer in zip(part, answers, strict=True))
             )
             done |= {f"{item.id} {order}" for item, order in part}
             watch(len(done), len(asked))
-    wanted = {f"{item.id} {order}" for item, order in asked}
     return {key: said for key, said in kept.records.items() if key in wanted}
 
 
@@ -146,8 +144,8 @@ def evaluate(items: Sequence[Item], said: dict[str, Said], *, seed: int) -> Eval
     """Every measure, of what was said."""
     if not items:
         raise InputError("there is nothing held out to evaluate on")
-    captions = [item for item in items if item.kind == "caption" and _text(said, item) is not None]
-    comparisons = [item for item in items if item.kind == "comparison" and _text(said, item) is not None]
+    captions = [item for item in items if item.kind == "caption"]
+    comparisons = [item for item in items if item.kind == "comparison"]
     fits = {d: _fit(captions, said, d, seed) for d in ("mos", *ASPECTS)} if captions else {}
     kinds: dict[Kind, list[Item]] = {"caption": captions, "comparison": comparisons}
     bleu = {kind: _bleu(of, said, seed) for kind, of in kinds.items() if of}
@@ -157,19 +155,18 @@ def evaluate(items: Sequence[Item], said: dict[str, Said], *, seed: int) -> Eval
         bleu=bleu,
         references={kind: sum(len(item.references) for item in of) / len(of) for kind, of in kinds.items() if of},
         bleu_signature=_signature(),
-        texts=sum(not each.fault for each in said.values()),
-        faults=dict(sorted(Counter(each.fault for each in said.values() if each.fault).items())),
+        texts=len(said),
+        cut=sum(not each.whole for each in said.values()),
         seed=seed,
     )
 
 
-def _text(said: dict[str, Said], item: Item, order: Order = "straight") -> str | None:
-    found = said.get(f"{item.id} {order}")
-    return found.text if found is not None and not found.fault else None
+def _of(said: dict[str, Said], item: Item, order: Order = "straight") -> Said:
+    return said[f"{item.id} {order}"]
 
 
 def _fit(items: Sequence[Item], said: dict[str, Said], dimension: Dimension, seed: int) -> Fit:
-    read = [_read(_text(said, item) or "", dimension) for item in items]
+    read = [_read(_of(said, item), dimension) for item in items]
     true = [item.example.ratings[0].value(dimension) for item in items]
     origins = [item.example.origins[0] for item in items]
     missing = Counter(value for value in read if isinstance(value, str))
@@ -191,12 +188,14 @@ def _fit(items: Sequence[Item], said: dict[str, Said], dimension: Dimension, see
     )
 
 
-def _read(text: str, dimension: Dimension) -> float | str:
+def _read(said: Said, dimension: Dimension) -> float | str:
     """The rating that a text states, or the reason why there is none."""
+    if not said.whole:
+        return CUT
     if dimension == "mos":
-        read = read_rating(text)
+        read = read_rating(said.text)
         return read.reason if read.value is None else read.value
-    values = {each.value for each in stated(text) if each.of == dimension}
+    values = {each.value for each in stated(said.text) if each.of == dimension}
     return values.pop() if len(values) == 1 else "ambiguous" if values else "no number"
 
 
@@ -206,12 +205,12 @@ def _choices(items: Sequence[Item], said: dict[str, Said], seed: int) -> Choices
     places: Counter[str] = Counter()
     for item in items:
         first, second = item.example.ratings
-        both = both_orders(_text(said, item) or "", _text(said, item, "swapped") or "")
+        straight, swapped = (each.text if each.whole else "" for each in (_of(said, item), _of(said, item, "swapped")))
+        both = both_orders(straight, swapped)
         right.append(both.choices[0] is not None and both.choices[0] == preferred(first, second, 0.0).winner)
         no_choice += both.choices[0] is None
-        if _text(said, item, "swapped") is not None:
-            agreed.append(both.agreed)
-            places[both.position_bias] += 1
+        agreed.append(both.agreed)
+        places[both.position_bias] += 1
     return Choices(
         accuracy=_share(right, seed),
         agreed=_share(agreed, seed),
@@ -222,8 +221,6 @@ def _choices(items: Sequence[Item], said: dict[str, Said], seed: int) -> Choices
 
 
 def _share(values: Sequence[bool], seed: int) -> Measure:
-    if not values:
-        return Measure(None)
     shares = np.array(values, dtype=np.float64)
     interval = ratio_interval(Bootstrap(len(shares), seed), np.arange(len(shares)), shares)
     return _measure(float(shares.mean()), interval, len(shares))
@@ -234,7 +231,7 @@ def _bleu(items: Sequence[Item], said: dict[str, Said], seed: int) -> Measure:
     metric = _metric()
     parts = []
     for item in items:
-        score = metric.sentence_score(_text(said, item) or "", list(item.references))
+        score = metric.sentence_score(_of(said, item).text, list(item.references))
         parts.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
     counts = np.array(parts, dtype=np.float64)
     groups = _numbered([item.example.origins[0] if item.kind == "caption" else item.id for item in items])

@@ -17,10 +17,9 @@ from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.quality.sound_model import SoundModel
-from turnwise.quality.sound_questions import SOUNDS
+from turnwise.quality.sound_questions import SOUNDS, Kind
 from turnwise.training.example_file import Example
 from turnwise.training.rank_files import RankFiles
-from turnwise.training.recipe import Alld
 
 
 class Own(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,7 +34,8 @@ def own_answers(
     folder: Path,
     examples: Sequence[Example],
     model: SoundModel,
-    stage: Alld,
+    questions: Mapping[Kind, str],
+    batch: int,
     *,
     seed: int,
     accelerator: Any,
@@ -46,13 +46,13 @@ def own_answers(
     missing = [example for example in examples if example.id not in files.known]
     mine = missing[accelerator.process_index :: accelerator.num_processes]
     if mine:
-        answering = model.open()
+        answering = model.open(questions)
         try:
             done = 0
             for kind in SOUNDS:
                 alike = [example for example in mine if example.kind == kind]
-                for first in range(0, len(alike), stage.own_batch):
-                    part = alike[first : first + stage.own_batch]
+                for first in range(0, len(alike), batch):
+                    part = alike[first : first + batch]
                     sounds = [[read_sound(Path(sound)) for sound in example.sounds] for example in part]
                     seeds = [seed_of("own", seed, example.id) for example in part]
                     answers = answering.write_many(kind, sounds, seeds)
