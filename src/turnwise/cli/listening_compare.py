@@ -154,9 +154,8 @@ def _verdict(pair: Pair) -> list[str]:
         low, high = pair.sureness.low, pair.sureness.high
         over = " and ".join(map(str, pair.sureness.windows))
         clear = "does not hold 0" if low > 0 or high < 0 else "holds 0: which is better is not settled"
-        told.append(
-            f"How sure: the gap's {CONFIDENCE:.0%} interval over windows ({over}) is {_signed(low)} to {_signed(high)}; it {clear}."
-        )
+        interval = f"{_signed(low)} to {_signed(high)}"
+        told.append(f"How sure: the gap's {CONFIDENCE:.0%} interval over windows ({over}) is {interval}; it {clear}.")
     if pair.orders is not None:
         told.append("Asked in both orders, the describer prefers the same." if pair.orders.agreed else "The two orders disagree.")
     return told

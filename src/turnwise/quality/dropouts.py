@@ -63,7 +63,7 @@ def _gaps(samples: NDArray[np.float64]) -> tuple[float, int]:
     power = (samples[: count * _BLOCK].reshape(count, _BLOCK) ** 2).mean(axis=1) + 1e-12
     smooth = 10 * np.log10(np.convolve(power, np.ones(_SMOOTH) / _SMOOTH, "same"))
     loud = float(np.quantile(smooth, 0.95))
-    before = np.lib.stride_tricks.sliding_window_view(power, _BEFORE).mean(axis=1)[: -_AFTER]
+    before = np.lib.stride_tricks.sliding_window_view(power, _BEFORE).mean(axis=1)[:-_AFTER]
     after = np.lib.stride_tricks.sliding_window_view(power, _AFTER).max(axis=1)[_BEFORE:]
     fall = 10 * np.log10(before / after)
     last = np.maximum(power[_BEFORE - 2 : -_AFTER - 1], power[_BEFORE - 1 : -_AFTER])

@@ -11,11 +11,11 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from turnwise.quality.listening_row import Row, with_trouble
 from turnwise.quality.ratings import Ratings
 
 T = TypeVar("T")
+_SPAWN = get_context("spawn")
 _WATCH = 1.0  # seconds between looks whether the driver lives
 _ears: Ears | None = None  # of a worker process
 _hearing: Hearing | None = None
@@ -111,6 +112,7 @@ class _Process:
     def __init__(self, hearing: Hearing) -> None:
         self._hearing = hearing
         self._executor: Executor | None = None
+        self._stop = _SPAWN.Event()
 
     async def hear(self, rows: Sequence[tuple[Path, Row]]) -> list[Row]:
         done = await self._do(_hear, list(rows))
@@ -132,13 +134,15 @@ class _Process:
         return text
 
     async def close(self) -> None:
+        """Also in the middle of a file, when the session is stopped."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
+            self._stop.set()
 
     async def _do(self, work: Callable[..., T], *arguments: object) -> T | None:
         """The result; None where the process died."""
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(1, get_context("spawn"), _begin, (self._hearing, os.getpid()))
+            self._executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._hearing, os.getpid(), self._stop))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         except BrokenProcessPool:
@@ -147,13 +151,13 @@ class _Process:
             return None
 
 
-def _begin(hearing: Hearing, driver: int) -> None:
+def _begin(hearing: Hearing, driver: int, stop: Event) -> None:
     """Prepare a worker process. Opening waits for the first file, so that what fails there is told as itself."""
     global _hearing
     import threadpoolctl
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
-    threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(driver, stop), daemon=True).start()
     if hearing.seat() == "worker":  # one thread each: processes that share the cores are slower with more
         os.environ["OMP_NUM_THREADS"] = "1"
         threadpoolctl.threadpool_limits(1)
@@ -188,8 +192,8 @@ def _describe(ears: Ears, path: Path, row: Row) -> Row:
     return ears.describe(row, sound)
 
 
-def _leave_with(driver: int) -> None:
-    """End this process when the driver has gone, even in the middle of a file."""
-    while os.getppid() == driver:
-        time.sleep(_WATCH)
+def _leave_with(driver: int, stop: Event) -> None:
+    """End this process when it is told to or the driver has gone, even in the middle of a file."""
+    while os.getppid() == driver and not stop.wait(_WATCH):
+        pass
     os._exit(0)

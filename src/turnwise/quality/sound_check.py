@@ -2,7 +2,7 @@
 
     objection(sound)      why it cannot be rated: broken samples, too short, silent, a rate that no speech has; "" when it can
     remarks(sound)        what is odd all the same: clipped, DC offset, an unusual rate, very short
-    unrated(reason)       the five ratings of a sound that cannot be rated
+    rated(values, ...)    ratings by name, and unrated(reason) those of a sound that cannot be rated
     read(path, channel)   a file as one channel, and which one, or of which it is the mean
 
 Nothing is repaired here: what is said is said of the sound as it came.
@@ -10,7 +10,7 @@ Nothing is repaired here: what is said is said of the sound as it came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import InputError
 from turnwise.quality import estimator
 from turnwise.quality.estimator import FAINTEST
-from turnwise.quality.ratings import DIMENSIONS, Ratings
+from turnwise.quality.ratings import DIMENSIONS, Dimension, Ratings
 
 SLOWEST, FASTEST = 4000, 192000  # samples per second; a rate outside is a mistake, not speech
 USUAL = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
@@ -68,6 +68,17 @@ def remarks(sound: Sound) -> tuple[str, ...]:
     return tuple(told)
 
 
+def rated(
+    values: Mapping[Dimension, float],
+    sources: Mapping[Dimension, str],
+    missing: Mapping[Dimension, str] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Ratings:
+    """Ratings from values by name."""
+    mos, noi, col, dis, loud = (values.get(name) for name in DIMENSIONS)
+    return Ratings(mos, noi, col, dis, loud, sources=dict(sources), missing=dict(missing or {}), notes=notes)
+
+
 def unrated(reason: str, notes: tuple[str, ...] = ()) -> Ratings:
     """No ratings, for one reason."""
     return Ratings(None, None, None, None, None, missing=dict.fromkeys(DIMENSIONS, reason), notes=notes)
@@ -109,7 +120,8 @@ def one_channel(samples: NDArray[np.float32], rate: int, channel: int | None = N
         return OneChannel(_mean(samples, [0], rate), count, (f"channel 1 of {count}, which are all the same",))
     sounding = [number for number in range(count) if float(np.abs(samples[:, number]).max(initial=0.0)) >= FAINTEST]
     if len(sounding) == 1:
-        return OneChannel(_mean(samples, sounding, rate), count, (f"channel {sounding[0] + 1} of {count}, the others are silent",))
+        told = f"channel {sounding[0] + 1} of {count}, the others are silent"
+        return OneChannel(_mean(samples, sounding, rate), count, (told,))
     mean = _mean(samples, sounding or range(count), rate)
     powers = np.mean(samples.astype(np.float64) ** 2, axis=0)
     strongest = int(powers.argmax())

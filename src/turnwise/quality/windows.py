@@ -22,7 +22,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.quality.listener import Listening, RemoteListening
 from turnwise.quality.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
-from turnwise.quality.sound_check import OneChannel
+from turnwise.quality.sound_check import OneChannel, rated
 from turnwise.speech.voice_activity import Span, speech_spans
 
 WINDOW = 9.0  # seconds
@@ -98,19 +98,18 @@ def over_windows(moments: tuple[Moment, ...], speech: tuple[Span, ...]) -> Ratin
     weights = [sum(max(0.0, min(end, m.end) - max(start, m.start)) for start, end in speech) for m in moments]
     weights = [weight if weight >= LEAST_SPEECH else 0.0 for weight in weights]
     spoken = sum(weight > 0 for weight in weights)
-    values: dict[Dimension, float | None] = {}
+    values: dict[Dimension, float] = {}
     missing: dict[Dimension, str] = {}
     sources: dict[Dimension, str] = {}
     for dimension in DIMENSIONS:
-        rated = [(m.ratings, weight) for m, weight in zip(moments, weights, strict=True) if weight > 0]
-        known = [(value, weight) for r, weight in rated if (value := r.value(dimension)) is not None]
+        weighed = [(m.ratings, weight) for m, weight in zip(moments, weights, strict=True) if weight > 0]
+        known = [(value, weight) for r, weight in weighed if (value := r.value(dimension)) is not None]
         if known:
             values[dimension] = sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
-            sources |= {dimension: source for r, _ in rated if (source := r.sources.get(dimension))}
+            sources[dimension] = _source([r.sources.get(dimension, "") for r, _ in weighed])
         else:
-            values[dimension] = None
-            reasons = dict.fromkeys(r.missing[dimension] for r, _ in rated) or {f"no speech in any of {len(moments)} windows": None}
-            missing[dimension] = "; ".join(reasons)
+            reasons = dict.fromkeys(r.missing[dimension] for r, _ in weighed)
+            missing[dimension] = "; ".join(reasons) or f"no speech in any of {len(moments)} windows"
     seconds = moments[0].end - moments[0].start
     notes = [f"mean over {spoken} of {len(moments)} windows of {seconds:.1f} s: those with speech"]
     for number, (moment, weight) in enumerate(zip(moments, weights, strict=True), start=1):
@@ -119,4 +118,10 @@ def over_windows(moments: tuple[Moment, ...], speech: tuple[Span, ...]) -> Ratin
             reason = next(iter(moment.ratings.missing.values()))
             notes.append(f"window {number} ({moment.start:.1f} to {moment.end:.1f} s) lacks {gone}: {reason}")
     notes += dict.fromkeys(f"{note} (in a window)" for moment in moments for note in moment.ratings.notes)
-    return Ratings(**values, sources=sources, missing=missing, notes=tuple(notes))
+    return rated(values, sources, missing, tuple(notes))
+
+
+def _source(told: list[str]) -> str:
+    """What the windows were rated by; of what differs between them, as "signal rule (noise 40 dB ...)", the part before."""
+    different = dict.fromkeys(source for source in told if source)
+    return next(iter(different)) if len(different) == 1 else "; ".join(dict.fromkeys(s.partition(" (")[0] for s in different))

@@ -17,7 +17,6 @@ licence and price are its provider's.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -35,7 +34,7 @@ from turnwise.foundation.plain_text import plain_text
 from turnwise.foundation.remote import Line, Remote
 from turnwise.quality.rating_answer import INSTRUCTIONS, SCHEMA, AnswerRead, read_answer
 from turnwise.quality.ratings import DIMENSIONS, Dimension, Ratings
-from turnwise.quality.sound_check import objection, remarks, unrated
+from turnwise.quality.sound_check import objection, rated, remarks, unrated
 
 QUESTION = "Rate this recording:"
 AGAIN = "Answer again, whole and corrected: the JSON object that was asked for and nothing else."
@@ -143,12 +142,8 @@ class AudioModelListening:
         return AnswerRead(values, wrong)
 
     def _rated(self, reading: AnswerRead, sound: Sound) -> Ratings:
-        return Ratings(
-            *(reading.values.get(name) for name in DIMENSIONS),
-            sources=dict.fromkeys(reading.values, f"{self.made.model}, asked in words"),
-            missing=dict(reading.wrong),
-            notes=remarks(sound),
-        )
+        sources = dict.fromkeys(reading.values, f"{self.made.model}, asked in words")
+        return rated(reading.values, sources, reading.wrong, remarks(sound))
 
 
 def _refused(answer: Answer) -> str:

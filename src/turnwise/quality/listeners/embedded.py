@@ -20,7 +20,7 @@ from turnwise.quality.estimator import ESTIMATORS, Estimator, Rater
 from turnwise.quality.listener import Listening
 from turnwise.quality.noise_floor import noise
 from turnwise.quality.ratings import Dimension, Ratings
-from turnwise.quality.sound_check import objection, remarks, unrated
+from turnwise.quality.sound_check import objection, rated, remarks, unrated
 from turnwise.speech.level import SHORTEST_LOUDNESS, loudness
 
 _DNSMOS = {"ratings": "mos"}
@@ -74,13 +74,8 @@ class EmbeddedListening:
         else:
             overall = estimate.value("mos")
             values["mos"] = rating_curves.mos(overall, values)
-            sources["mos"] = f"DNSMOS P.808 ({overall:.2f}) and the four ratings beside it"
-        return Ratings(
-            *(values.get(name) for name in ("mos", "noi", "col", "dis", "loud")),
-            sources=sources,
-            missing=missing,
-            notes=remarks(sound),
-        )
+            sources["mos"] = f"DNSMOS P.808 with the four ratings beside it (P.808 {overall:.2f})"
+        return rated(values, sources, missing, remarks(sound))
 
 
 def aspects(sound: Sound) -> tuple[dict[Dimension, tuple[float, str]], dict[Dimension, str]]:
@@ -92,20 +87,20 @@ def aspects(sound: Sound) -> tuple[dict[Dimension, tuple[float, str]], dict[Dime
     found: dict[Dimension, tuple[float, str]] = {
         "noi": (
             rating_curves.noi(under.heard),
-            f"noise {-under.heard:.0f} dB below the voice, band by band (overall ratio {under.ratio:.0f} dB)",
+            f"signal rule (noise {-under.heard:.0f} dB below the voice band by band, {under.ratio:.0f} dB overall)",
         ),
         "col": (
             rating_curves.col(between.low, between.high, share),
-            f"a voice from {between.low:.0f} to {between.high:.0f} Hz, {100 * share:.1f} % of the samples clipped",
+            f"signal rule (voice from {between.low:.0f} to {between.high:.0f} Hz, {100 * share:.1f} % of the samples clipped)",
         ),
         "dis": (
             rating_curves.dis(gone.lost, gone.repeated),
-            f"{100 * gone.lost:.1f} % of the speech lost in {gone.gaps} gaps, {100 * gone.repeated:.1f} % repeated",
+            f"signal rule ({100 * gone.lost:.1f} % of the speech lost in {gone.gaps} gaps, {100 * gone.repeated:.1f} % repeated)",
         ),
     }
     measured = loudness(sound)
     if measured is None:
         missing["loud"] = f"too short or too soft to measure: loudness needs {SHORTEST_LOUDNESS} s above -70 LUFS"
     else:
-        found["loud"] = (rating_curves.loud(measured), f"{measured:.1f} LUFS")
+        found["loud"] = (rating_curves.loud(measured), f"ITU-R BS.1770 ({measured:.1f} LUFS)")
     return found, missing

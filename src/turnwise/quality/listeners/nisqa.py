@@ -24,7 +24,7 @@ from turnwise.foundation.place import Place
 from turnwise.quality.estimator import ESTIMATORS, Estimator, Rater
 from turnwise.quality.listener import Listening
 from turnwise.quality.ratings import DIMENSIONS, Ratings
-from turnwise.quality.sound_check import objection, remarks, unrated
+from turnwise.quality.sound_check import objection, rated, remarks, unrated
 
 SOURCE = "NISQA v2.0"
 
@@ -81,4 +81,4 @@ class NisqaListening:
         if estimate.withheld:
             return unrated(estimate.withheld)
         values = {name: estimate.value(name) for name in DIMENSIONS}
-        return Ratings(**values, sources=dict.fromkeys(DIMENSIONS, SOURCE), notes=remarks(sound))
+        return rated(values, dict.fromkeys(DIMENSIONS, SOURCE), notes=remarks(sound))

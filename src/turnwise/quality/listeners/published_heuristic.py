@@ -6,8 +6,8 @@ steady tone is as undamaged as speech; clipping, a telephone band and lost packe
 with that repository can be compared with captions made from ratings, and so that a better listener has something to be better
 than (docs/listening.md). Nothing uses it unless it is named.
 
-What it computes: `noi` from the ratio of the mean energy of frames (25 ms, every 10 ms) at or above a fifth of the loudest frame's
-to that of those below: under 10, 15, 20, 30 dB are 1, 2, 3, 4, else 5. `col` is 2.5 + 5 x mean spectral flatness + 10 x the share
+What it computes: `noi` from the ratio of the mean energy of frames (25 ms, every 10 ms) at or above a fifth of the loudest
+frame's to that of those below: under 10, 15, 20, 30 dB are 1, 2, 3, 4, else 5. `col` is 2.5 + 5 x mean spectral flatness + 10 x the share
 of the energy that is harmonic, within 1 to 5. `dis` from the share of level changes (frames of 2048 samples, every 512) above
 half of the largest: over 0.1, 0.05, 0.02, 0.01 are 1, 2, 3, 4, else 5. `loud` from the level in dB of full scale: below -40, -30,
 -20, -10, -3 are 1 to 5; above, 5 - (dB + 3) / 2, at least 1. `mos` is 0.3 noi + 0.3 col + 0.3 dis + 0.1 loud, to one decimal.
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.lineage import lineage
 from turnwise.quality.listener import Listening
-from turnwise.quality.ratings import Dimension, Ratings
+from turnwise.quality.ratings import DIMENSIONS, Dimension, Ratings
 from turnwise.quality.sound_check import objection, remarks, unrated
 
 SOURCE = "the published placeholder, no rating"
@@ -85,8 +85,7 @@ def _rated(sound: Sound) -> Ratings:
         missing["noi"] = "no frame is below a fifth of the loudest: there is nothing to take for noise"
         missing["mos"] = "it is made of noi, which is missing"
     mos = None if noi is None else overall_score(noi, col, dis, loud)
-    values = {"noi": noi, "col": col, "dis": dis, "loud": loud, "mos": mos}
-    sources: dict[Dimension, str] = {name: SOURCE for name in ("mos", "noi", "col", "dis", "loud") if values[name] is not None}
+    sources = {name: SOURCE for name in DIMENSIONS if name not in missing}
     return Ratings(mos, noi, col, dis, loud, sources=sources, missing=missing, notes=remarks(sound))
 
 
