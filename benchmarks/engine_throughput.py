@@ -31,7 +31,7 @@ from made_study import made_dialogues
 
 from turnwise.agents.agent import AGENTS, Asked, Past, Surroundings, View
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import MissingDependency
+from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Listening, Material, Utterance
 
@@ -92,7 +92,10 @@ def main() -> None:
     chosen = [name for name in given if given[name]] or list(given)
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
-            contest = CONTESTS[name](given[name], options, Path(folder))
+            try:
+                contest = CONTESTS[name](given[name], options, Path(folder))
+            except InputError as error:
+                parser.error(str(error))
             try:
                 result |= outcome(contest, options, say)
             finally:

@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from listening_material import KINDS, sources
@@ -26,54 +27,52 @@ from scipy.optimize import lsq_linear
 from scipy.stats import pearsonr
 
 from turnwise.foundation.audio import Sound
+from turnwise.quality import rating_curves
 from turnwise.quality.band import band, clipped
 from turnwise.quality.dropouts import dropouts
 from turnwise.quality.estimator import ESTIMATORS
 from turnwise.quality.noise_floor import noise
-from turnwise.quality.rating_curves import LOWER_FREE, UPPER_FREE
-from turnwise.quality.ratings import ASPECTS, DIMENSIONS
+from turnwise.quality.ratings import ASPECTS, DIMENSIONS, Dimension
 from turnwise.speech.level import loudness
 
+Row = dict[str, Any]
 SEEDS = {"dis": 2}  # how often a source is damaged in each step, where it is not once
 LEAST = 0.08  # above 1, for the logarithm: NISQA goes below 1
-# Of each rating: the names of its curves, what they are read off, and their points; the first has the factor 1.
-CURVES: dict[str, tuple[tuple[str, str, tuple[float, ...]], ...]] = {
-    "noi": (("NOISE", "heard", (-58, -52, -47, -43, -39, -35, -30, -25, -15)),),
-    "col": (
-        ("UPPER", "upper", (0, 0.4, 0.8, 1.2, 1.8)),
-        ("LOWER", "lower", (0, 0.8, 1.6, 2.9)),
-        ("CLIPPED", "clip", (-2.5, -1.7, -1.3, -0.9, -0.5)),
-    ),
-    "dis": (("LOST", "lost", (0, 0.006, 0.015, 0.03, 0.06, 0.12)), ("REPEATED", "repeated", (0, 0.015, 0.04, 0.08, 0.16))),
-    "loud": (("LOUD", "lufs", (-24, -30, -36, -42, -48, -54)), ("LOUDER", "lufs", (-24, -20, -16, -12))),
+LEFT_OUT = ("packets lost in 20 dB noise",)  # from the fit of `dis`: the noise alone costs that rating a point with NISQA
+# Of each rating: the names of its curves and the measures where their points lie; at the first the factor is 1.
+CURVES: dict[Dimension, dict[str, tuple[float, ...]]] = {
+    "noi": {"noise": (-58, -52, -47, -43, -39, -35, -30, -25, -15)},
+    "col": {"upper": (0, 0.4, 0.8, 1.2, 1.8), "lower": (0, 0.8, 1.6, 2.9), "clipped": (-2.5, -1.7, -1.3, -0.9, -0.5)},
+    "dis": {"lost": (0, 0.006, 0.015, 0.03, 0.06, 0.12), "repeated": (0, 0.015, 0.04, 0.08, 0.16)},
+    "loud": {"softer": (0, 6, 12, 18, 24, 30), "louder": (0, 4, 8, 12)},
 }
 
 
 def measured(sound: Sound) -> dict[str, float]:
     """All that the curves are read off."""
-    under, between, gone = noise(sound), band(sound), dropouts(sound)
-    assert under is not None and between is not None
+    under, between, gone, level = noise(sound), band(sound), dropouts(sound), loudness(sound)
+    assert under is not None and between is not None and level is not None
     return {
-        "heard": under.heard,
-        "upper": max(0.0, math.log2(UPPER_FREE / between.high)),
-        "lower": max(0.0, math.log2(between.low / LOWER_FREE)),
-        "clip": math.log10(clipped(sound) + 10**-2.5),
+        "noise": under.heard,
+        "upper": rating_curves.upper(between.high),
+        "lower": rating_curves.lower(between.low),
+        "clipped": rating_curves.clipping(clipped(sound)),
         "lost": gone.lost,
         "repeated": gone.repeated,
-        "lufs": loudness(sound) or -70.0,
+        "softer": rating_curves.softer(level),
+        "louder": rating_curves.louder(level),
     }
 
 
-def table(which: str, folder: Path, weights: Path) -> list[dict[str, object]]:
+def table(folder: Path, weights: Path) -> list[Row]:
     nisqa = ESTIMATORS.build("nisqa", {"weights": str(weights)}).open()
     dnsmos = ESTIMATORS.build("dnsmos", {"ratings": "mos"}).open()
-    plcmos = ESTIMATORS.build("plcmos", {"listeners": 3}).open()
-    rows: list[dict[str, object]] = []
-    made = sources(which, folder)
+    rows: list[Row] = []
+    made = sources("fitted", folder)
     for number, source in enumerate(made):
         cases = [("clean", None, 0.0, 0, lambda sound, seed: sound)]
         for kind in KINDS:
-            many = SEEDS.get(kind.dimension, 1) if which == "fitted" else 1
+            many = SEEDS.get(kind.dimension, 1)
             cases += [(kind.name, kind.dimension, step, more, change) for step, change in kind.steps for more in range(many)]
         for name, dimension, step, more, change in cases:
             sound = change(source.sound, number + 100 * more)
@@ -82,19 +81,74 @@ def table(which: str, folder: Path, weights: Path) -> list[dict[str, object]]:
                 {"source": source.name, "kind": name, "dimension": dimension, "step": step}
                 | {f"nisqa {each}": rated.value(each) for each in DIMENSIONS}
                 | {"p808": dnsmos.rate(sound).value("mos")}
-                | {"plcmos": plcmos.rate(sound).value("plcmos")}
                 | measured(sound)
             )
         print(f"{source.name}: {len(cases)} sounds", flush=True)
     return rows
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+def fitted(rows: list[Row], dimension: Dimension) -> tuple[float, dict[str, list[tuple[float, float]]]]:
+    """The span of a rating, and the points of its curves."""
+    own = [row for row in rows if row["dimension"] in (None, dimension) and row["kind"] not in LEFT_OUT]
+    columns = [np.ones((len(own), 1))]
+    for name, at in CURVES[dimension].items():
+        shares = tents(np.array([float(row[name]) for row in own]), at)
+        # The unknowns are the steps from one point to the next, none of them upwards.
+        columns.append((shares @ np.tril(np.ones((len(at), len(at)))))[:, 1:])
+    system = np.hstack(columns)
+    above = np.maximum(np.array([row[f"nisqa {dimension}"] for row in own], float) - 1, LEAST)
+    highest = np.where(np.arange(system.shape[1]) == 0, np.inf, 0.0)
+    found = lsq_linear(system * above[:, None], np.log(above) * above, (-np.inf, highest)).x
+    curves, start = {}, 1
+    for name, at in CURVES[dimension].items():
+        steps = np.concatenate(([0.0], found[start : start + len(at) - 1]))
+        curves[name] = [(x, round(float(y), 3)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
+        start += len(at) - 1
+    return round(math.exp(found[0]), 3), curves
+
+
+def tents(measures: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.float64]:
+    """How much of the value at a measure comes from each point: straight lines between them, the end points beyond."""
+    return np.array([np.interp(measures, at, row) for row in np.eye(len(at))]).T
+
+
+def read_off(rows: list[Row], span: float, curves: dict[str, list[tuple[float, float]]]) -> NDArray[np.float64]:
+    factors = [np.interp([float(row[name]) for row in rows], *zip(*points, strict=True)) for name, points in curves.items()]
+    return 1 + span * np.prod(factors, axis=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nisqa", type=Path, required=True)
     parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--table", type=Path)
-    parser.add_argument("--which", default="fitted")
+    parser.add_argument("--table", type=Path, help="read what was measured from this file, or write it there")
     given = parser.parse_args()
-    rows = table(given.which, given.speech, given.nisqa)
-    given.table.write_text(json.dumps(rows))
+    if given.table is not None and given.table.is_file():
+        rows = json.loads(given.table.read_text(encoding="utf-8"))
+    else:
+        rows = table(given.speech, given.nisqa)
+        if given.table is not None:
+            given.table.write_text(json.dumps(rows), encoding="utf-8")
+    ratings = []
+    for dimension in ASPECTS:
+        span, curves = fitted(rows, dimension)
+        print(f"{dimension}: span {span}")
+        for name, points in curves.items():
+            print(f"{name.upper()} = Curve(({', '.join(str(point) for point in points)}))")
+        ratings.append(read_off(rows, span, curves))
+        own = np.array([row["dimension"] in (None, dimension) for row in rows])
+        theirs = np.array([row[f"nisqa {dimension}"] for row in rows])
+        print(f"    {agreement(ratings[-1][own], theirs[own])} on clean sounds and own damage")
+    wanted = np.array([row["nisqa mos"] for row in rows])
+    for tried in (["p808"], ["p808", *ASPECTS]):
+        system = np.column_stack([np.ones(len(rows)), [row["p808"] for row in rows], *(ratings if len(tried) > 1 else [])])
+        weights = np.linalg.lstsq(system, wanted, rcond=None)[0]
+        print(f"mos by {', '.join(tried)}: {weights.round(3).tolist()}\n    {agreement(system @ weights, wanted)}")
+
+
+def agreement(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> str:
+    return f"Pearson {pearsonr(ours, theirs).statistic:.2f}, mean squared error {np.mean((ours - theirs) ** 2):.2f}"
+
+
+if __name__ == "__main__":
+    main()

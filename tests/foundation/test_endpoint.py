@@ -64,3 +64,17 @@ def test_a_field_that_is_not_known_is_refused() -> None:
         msgspec.convert({"url": "http://x", "prices": {"m": {"inputs": 4}}}, type=Endpoint)
     with pytest.raises(msgspec.ValidationError, match="dialect"):
         msgspec.convert({"url": "http://x", "dialect": "klingon"}, type=Endpoint)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (Endpoint("https://me:sk-hidden-1234567890@x.example/v1"), "holds a name or a password"),
+        (Endpoint("https://x.example/v1?api-key=sk-hidden-1234567890"), "query"),
+        (Endpoint("https://x.example/v1", key="sk-hidden-1234567890abcdef"), "no name of a variable"),
+    ],
+)
+def test_a_secret_in_the_study_is_refused_and_not_repeated(declared: Endpoint, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        resolved("it", {"it": declared})
+    assert "hidden" not in str(caught.value)

@@ -25,3 +25,16 @@ def test_a_model_may_say_what_only_looks_like_a_secret(monkeypatch: pytest.Monke
     said = "EMPTY handed: key-performance-indicators of the quarter"
     assert without_keys(said) == said
     assert without_secrets(said) == "EMPTY handed: [secret] of the quarter"
+
+
+def test_a_key_is_taken_out_in_every_form_it_may_be_echoed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    import base64
+    import json
+    from urllib.parse import quote
+
+    value = "aB+c/d=e/fgh+12345=="
+    monkeypatch.setenv("SOME_API_KEY", value)
+    coded = base64.b64encode(value.encode()).decode()
+    for echoed in (value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe=""), coded, coded.rstrip("=")):
+        assert "[SOME_API_KEY]" in without_secrets(f"you sent {echoed}, did you not?"), echoed
+        assert echoed not in without_secrets(f"you sent {echoed}, did you not?")

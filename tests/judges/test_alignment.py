@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnwise.judges.alignment import SKIP, aligned
+from turnwise.judges.alignment import LONGEST, SKIP, aligned
 from turnwise.judges.likeness import same_word
 
 WORDS = st.sampled_from(["a", "the", "hotel", "hotels", "harbor", "friday", "two", "quiet", "room", "of"])
@@ -51,7 +51,7 @@ def test_a_text_is_wholly_in_itself(a: tuple[str, ...]) -> None:
     assert where == ((0, len(a)) if a else (0, 0))
 
 
-def test_long_texts_are_looked_at_where_they_meet() -> None:
+def test_long_texts_are_compared_by_their_beginnings() -> None:
     draw = random.Random(1)
     vocabulary = [chr(97 + number % 26) * 3 + chr(97 + number // 26) * 3 for number in range(500)]
     a, b = (tuple(draw.choices(vocabulary, k=4000)) for _ in range(2))
@@ -61,7 +61,9 @@ def test_long_texts_are_looked_at_where_they_meet() -> None:
         looked[0] += 1
         return 1.0
 
-    found, (start, end) = aligned((*a, *b[100:140]), b, counting)
+    found, (start, end) = aligned((*a[:460], *b[100:140], *a), b, counting)
     assert found == pytest.approx(40, abs=1)
-    assert end == 4040 and start <= 4000
-    assert looked[0] == 4040  # once per word, not per pair
+    assert end == LONGEST and start <= 460
+    assert looked[0] == LONGEST  # once per word, not per pair
+    loop = ("okay",) * 3000
+    assert aligned(loop, loop, lambda word: 1.0) == (LONGEST, (0, LONGEST))

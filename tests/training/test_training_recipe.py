@@ -39,7 +39,8 @@ def test_the_five_published_samplings() -> None:
 def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "r.toml").write_text(
-        'name = "r"\nseed = 1\nstart = "before"\n[data]\ncorpus = "NISQA"\n[model]\nbase = "base"\n[sft]\n[alld]\nreference = "./text"\n'
+        'name = "r"\nseed = 1\nstart = "before"\n[data]\ncorpus = "NISQA"\n'
+        '[model]\nbase = "base"\n[sft]\n[alld]\nreference = "./text"\n'
     )
     recipe = load_recipe(tmp_path / "r.toml")
     assert recipe.data.examples == str(tmp_path / "examples.jsonl")

@@ -8,13 +8,16 @@ environment at the moment of sending, and is sent to no other address than the e
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from turnwise.foundation.errors import InputError
 
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")  # as environments are written; a pasted key has other letters
 Dialect = Literal["openai", "vllm", "vllm-omni", "sglang", "dashscope", "gemini", "vertex"]
 
 
@@ -71,6 +74,27 @@ def resolved(name: str, declared: Mapping[str, Endpoint]) -> Endpoint:
     else:
         here = ", ".join(sorted({*declared, *known()}))
         raise InputError(f"no endpoint is called {name!r}", f"known: {here}; or give an address, or declare [endpoints.{name}]")
+    return checked(name, endpoint)
+
+
+def checked(name: str, endpoint: Endpoint) -> Endpoint:
+    """An endpoint that can be reached and keeps its key out of the study; what is refused is not repeated."""
+    place = "the endpoint's address" if "://" in name else f"endpoints.{name}.url"
     if not endpoint.url.startswith(("http://", "https://")):
-        raise InputError(f"endpoints.{name}.url: expected an address that starts with http:// or https://, got {endpoint.url!r}")
+        raise InputError(f"{place}: expected an address that starts with http:// or https://, got {endpoint.url!r}")
+    try:
+        parts = urlsplit(endpoint.url)
+    except ValueError as error:
+        raise InputError(f"{place} is no address: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        raise InputError(f"{place} holds a name or a password", "name a variable of the environment with `key`")
+    if parts.query or parts.fragment:
+        raise InputError(
+            f"endpoints.{name}.url ends in a query or a fragment", "give the base address, to which paths are appended"
+        )
+    if endpoint.key and not _VARIABLE.fullmatch(endpoint.key):
+        raise InputError(
+            f"endpoints.{name}.key is no name of a variable",
+            "put the key into a variable of the environment and give that variable's name, such as OPENAI_API_KEY",
+        )
     return msgspec.structs.replace(endpoint, url=endpoint.url.rstrip("/"))

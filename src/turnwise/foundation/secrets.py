@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
 
 _NAMED_LIKE_A_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 _LEAST = 8  # characters; shorter values are ordinary words
@@ -32,4 +36,14 @@ def without_secrets(text: str) -> str:
 
 
 def _without(text: str, name: str, value: str) -> str:
-    return text.replace(value, f"[{name}]") if len(value) >= _LEAST else text
+    for form in _forms(value) if len(value) >= _LEAST else ():
+        text = text.replace(form, f"[{name}]")
+    return text
+
+
+@lru_cache(maxsize=256)
+def _forms(value: str) -> tuple[str, ...]:
+    """A value as it may be echoed: as it is, within JSON, within an address, in base64."""
+    forms = (value, json.dumps(value)[1:-1], value.replace("/", "\\/"), quote(value, safe=""), quote_plus(value))
+    coded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
+    return tuple(dict.fromkeys((*forms, coded, coded.rstrip("="))))

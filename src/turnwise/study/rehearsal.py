@@ -136,7 +136,7 @@ class _Rehearsal:
             missing = [d for d in self.plan.dialogues if _unfinished(played.get(d.id))]
             some = _spread(missing, REHEARSED)
             for dialogue in some:
-                times = len(missing) / len(some)
+                times = sum(len(d.rounds()) for d in missing) / sum(len(d.rounds()) for d in some)
                 for purpose, endpoint, model, usage in await self._dialogue(arm, dialogue, played.get(dialogue.id), spoken):
                     count, whole = found.get((purpose, endpoint, model), (0.0, Usage()))
                     found[purpose, endpoint, model] = count + times, added(whole, _times(usage, times))

@@ -253,7 +253,7 @@ def _check(study: Study, name: str) -> None:
     if len(set(study.corpus.ids)) != len(study.corpus.ids):
         raise InputError(f"{name}: corpus.ids: an id is named twice")
     _check_live(study, name)
-    for endpoint in endpoints_of(study):
+    for endpoint in (*study.endpoints, *endpoints_of(study)):
         resolved(endpoint, study.endpoints)
     for judge in study.judges:
         if judge.label and not LABEL.fullmatch(judge.label):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -91,8 +91,9 @@ def _rows(table: Path, folder: Path) -> Iterator[Row]:
 def _row(cells: dict[str, str], where: str, folder: Path) -> Row:
     if None in cells.values() or None in cells:
         raise InputError(f"{where}: another number of cells than the header has")
-    path = folder / cells["filepath_deg"].strip().replace("\\", "/")
-    if not path.resolve().is_relative_to(folder.resolve()):
+    inside = PurePosixPath(cells["filepath_deg"].strip().replace("\\", "/"))
+    path = folder / inside
+    if inside.is_absolute() or ".." in inside.parts:
         raise InputError(f"{where}: filepath_deg {cells['filepath_deg']!r} leads out of the corpus")
     if not path.is_file():
         raise InputError(f"{where}: {path} does not exist", "is the archive unpacked whole?")

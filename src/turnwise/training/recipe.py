@@ -258,15 +258,15 @@ def _wrong_stage(name: str, stage: Stage) -> list[str]:
 
 
 def _check_describer(data: Data, name: str) -> None:
-    """The writer exists, takes its options and, where more than one sampling is asked for, takes those."""
+    """The writer exists, takes its options, and is where they say."""
     try:
         factory = DESCRIBERS.factory(data.describer)
         check_options(factory, data.options, f"describer {data.describer!r}")
+        endpoint = data.options.get("endpoint")
+        if isinstance(endpoint, str) and endpoint:
+            resolved(endpoint, data.endpoints)
     except InputError as error:
         raise InputError(f"{name}: data.describer: {error.message}", error.hint) from error
-    endpoint = data.options.get("endpoint")
-    if isinstance(endpoint, str) and endpoint:
-        resolved(endpoint, data.endpoints)
 
 
 def _explained(message: str, name: str) -> InputError:
