@@ -2,13 +2,16 @@
 
     python benchmarks/listening_calibration.py --nisqa nisqa.tar --speech FOLDER [--table table.json]
 
-Every source of `sources("fitted", ...)` (listening_material.py) is damaged in every way and step, three times where packets are
-lost, rated by NISQA and measured as `embedded` measures it. Per rating, the logarithm of what NISQA leaves above 1 is fitted as
-the sum of one falling curve per measure, to the clean sources and the damage that is that rating's own; each sound weighs as much
-as the rating is above 1, so that errors count in points. `mos` is a linear fit to P.808 and the four fitted ratings over all
-sounds. Prints the constants, ready to be pasted, and the errors on the fitted sounds. `--table` keeps what was measured.
+Every source of `sources("fitted", ...)` (listening_material.py) is damaged in every way and step, twice where packets are lost,
+rated by NISQA and measured as `embedded` measures it. Per rating, the logarithm of what NISQA leaves above 1 is fitted as what
+the source has when it is clean plus one falling curve per measure, over the clean sources and the damage that is that rating's
+own; each sound weighs as much as its rating is above 1, so that errors count in points. The span is that of the best source: a
+voice without any damage of its own. What PLCMOS is expected to give is a linear fit over all sounds without lost packets, and its
+curve is fitted to packets that were repeated and coded again, where the rules see nothing. `mos` is a linear fit to P.808 and the
+four fitted ratings over all sounds. Prints the constants, ready to be pasted, and the errors on the fitted sounds. `--table`
+keeps what was measured.
 
-Sources and damage were divided after a first look at what NISQA says of the clean sources, so that both halves have good and poor
+Sources were divided after a first look at what NISQA says of them when they are clean, so that both halves have good and poor
 ones. Voices of eSpeak NG are not among the fitted ones: NISQA rates them like damaged speech (docs/listening.md).
 """
 
@@ -36,16 +39,19 @@ from turnwise.quality.ratings import ASPECTS, DIMENSIONS, Dimension
 from turnwise.speech.level import loudness
 
 Row = dict[str, Any]
+Curves = dict[str, list[tuple[float, float]]]
 SEEDS = {"dis": 2}  # how often a source is damaged in each step, where it is not once
 LEAST = 0.08  # above 1, for the logarithm: NISQA goes below 1
-LEFT_OUT = ("packets lost in 20 dB noise",)  # from the fit of `dis`: the noise alone costs that rating a point with NISQA
+CONCEALED = "packets repeated, then Opus"
+LEFT_OUT = ("packets lost in 20 dB noise", CONCEALED)  # noise costs `dis` a point with NISQA; of the other the rules see nothing
 # Of each rating: the names of its curves and the measures where their points lie; at the first the factor is 1.
 CURVES: dict[Dimension, dict[str, tuple[float, ...]]] = {
-    "noi": {"noise": (-58, -52, -47, -43, -39, -35, -30, -25, -15)},
+    "noi": {"noise": (-58, -50, -44, -39, -34, -28, -18)},
     "col": {"upper": (0, 0.4, 0.8, 1.2, 1.8), "lower": (0, 0.8, 1.6, 2.9), "clipped": (-2.5, -1.7, -1.3, -0.9, -0.5)},
     "dis": {"lost": (0, 0.006, 0.015, 0.03, 0.06, 0.12), "repeated": (0, 0.015, 0.04, 0.08, 0.16)},
     "loud": {"softer": (0, 6, 12, 18, 24, 30), "louder": (0, 4, 8, 12)},
 }
+BY_PLCMOS = {"concealed": (0.8, 1.2, 1.6, 2.2)}
 
 
 def measured(sound: Sound) -> dict[str, float]:
@@ -67,6 +73,7 @@ def measured(sound: Sound) -> dict[str, float]:
 def table(folder: Path, weights: Path) -> list[Row]:
     nisqa = ESTIMATORS.build("nisqa", {"weights": str(weights)}).open()
     dnsmos = ESTIMATORS.build("dnsmos", {"ratings": "mos"}).open()
+    plcmos = ESTIMATORS.build("plcmos", {"listeners": 3}).open()
     rows: list[Row] = []
     made = sources("fitted", folder)
     for number, source in enumerate(made):
@@ -80,31 +87,31 @@ def table(folder: Path, weights: Path) -> list[Row]:
             rows.append(
                 {"source": source.name, "kind": name, "dimension": dimension, "step": step}
                 | {f"nisqa {each}": rated.value(each) for each in DIMENSIONS}
-                | {"p808": dnsmos.rate(sound).value("mos")}
+                | {"p808": dnsmos.rate(sound).value("mos"), "plcmos": plcmos.rate(sound).value("plcmos")}
                 | measured(sound)
             )
         print(f"{source.name}: {len(cases)} sounds", flush=True)
     return rows
 
 
-def fitted(rows: list[Row], dimension: Dimension) -> tuple[float, dict[str, list[tuple[float, float]]]]:
-    """The span of a rating, and the points of its curves."""
-    own = [row for row in rows if row["dimension"] in (None, dimension) and row["kind"] not in LEFT_OUT]
-    columns = [np.ones((len(own), 1))]
-    for name, at in CURVES[dimension].items():
-        shares = tents(np.array([float(row[name]) for row in own]), at)
+def fitted(rows: list[Row], dimension: Dimension, wanted: dict[str, tuple[float, ...]]) -> tuple[float, Curves]:
+    """The span of a rating, and the points of these curves, from the rows that show them."""
+    names = sorted({row["source"] for row in rows})
+    columns = [np.array([[float(row["source"] == name) for name in names] for row in rows])]
+    for name, at in wanted.items():
+        shares = tents(np.array([float(row[name]) for row in rows]), at)
         # The unknowns are the steps from one point to the next, none of them upwards.
         columns.append((shares @ np.tril(np.ones((len(at), len(at)))))[:, 1:])
     system = np.hstack(columns)
-    above = np.maximum(np.array([row[f"nisqa {dimension}"] for row in own], float) - 1, LEAST)
-    highest = np.where(np.arange(system.shape[1]) == 0, np.inf, 0.0)
+    above = np.maximum(np.array([row[f"nisqa {dimension}"] for row in rows], float) - 1, LEAST)
+    highest = np.where(np.arange(system.shape[1]) < len(names), np.inf, 0.0)
     found = lsq_linear(system * above[:, None], np.log(above) * above, (-np.inf, highest)).x
-    curves, start = {}, 1
-    for name, at in CURVES[dimension].items():
+    curves, start = {}, len(names)
+    for name, at in wanted.items():
         steps = np.concatenate(([0.0], found[start : start + len(at) - 1]))
-        curves[name] = [(x, round(float(y), 3)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
+        curves[name] = [(x, round(float(y), 2)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
         start += len(at) - 1
-    return round(math.exp(found[0]), 3), curves
+    return round(float(np.exp(found[: len(names)].max())), 2), curves
 
 
 def tents(measures: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.float64]:
@@ -112,9 +119,30 @@ def tents(measures: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.fl
     return np.array([np.interp(measures, at, row) for row in np.eye(len(at))]).T
 
 
-def read_off(rows: list[Row], span: float, curves: dict[str, list[tuple[float, float]]]) -> NDArray[np.float64]:
+def by_plcmos(rows: list[Row], ratings: dict[Dimension, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The factors of lost packets by PLCMOS; what it was expected to give goes into the rows as a deficit."""
+    given = np.array([float(row["plcmos"]) for row in rows])
+    system = np.column_stack([np.ones(len(rows)), ratings["noi"], ratings["col"]])
+    whole = [row["dimension"] != "dis" for row in rows]
+    weights = np.linalg.lstsq(system[whole], given[whole], rcond=None)[0]
+    deficit = system @ weights - given
+    print(f"EXPECTED = {tuple(weights.round(2).tolist())}  # deviation from it without lost packets: {deficit[whole].std():.2f}")
+    for row, lacking in zip(rows, deficit, strict=True):
+        row["concealed"] = lacking
+    _, curves = fitted([row for row in rows if row["kind"] == CONCEALED], "dis", BY_PLCMOS)
+    tell(curves)
+    return read_off(rows, curves)
+
+
+def read_off(rows: list[Row], curves: Curves) -> NDArray[np.float64]:
+    """The factors of these rows: the product of all curves."""
     factors = [np.interp([float(row[name]) for row in rows], *zip(*points, strict=True)) for name, points in curves.items()]
-    return 1 + span * np.prod(factors, axis=0)
+    return np.asarray(np.prod(factors, axis=0))
+
+
+def tell(curves: Curves) -> None:
+    for name, points in curves.items():
+        print(f"{name.upper()} = Curve(({', '.join(str(point) for point in points)}))")
 
 
 def main() -> None:
@@ -129,19 +157,21 @@ def main() -> None:
         rows = table(given.speech, given.nisqa)
         if given.table is not None:
             given.table.write_text(json.dumps(rows), encoding="utf-8")
-    ratings = []
+    ratings: dict[Dimension, NDArray[np.float64]] = {}
     for dimension in ASPECTS:
-        span, curves = fitted(rows, dimension)
+        own = [row["dimension"] in (None, dimension) for row in rows]
+        shown = [row for row, one in zip(rows, own, strict=True) if one and row["kind"] not in LEFT_OUT]
+        span, curves = fitted(shown, dimension, CURVES[dimension])
+        ratings[dimension] = 1 + span * read_off(rows, curves)
         print(f"{dimension}: span {span}")
-        for name, points in curves.items():
-            print(f"{name.upper()} = Curve(({', '.join(str(point) for point in points)}))")
-        ratings.append(read_off(rows, span, curves))
-        own = np.array([row["dimension"] in (None, dimension) for row in rows])
+        tell(curves)
+        if dimension == "dis":
+            ratings["dis"] = 1 + span * np.minimum(read_off(rows, curves), by_plcmos(rows, ratings))
         theirs = np.array([row[f"nisqa {dimension}"] for row in rows])
-        print(f"    {agreement(ratings[-1][own], theirs[own])} on clean sounds and own damage")
+        print(f"    {agreement(ratings[dimension][own], theirs[own])} on clean sounds and own damage")
     wanted = np.array([row["nisqa mos"] for row in rows])
     for tried in (["p808"], ["p808", *ASPECTS]):
-        system = np.column_stack([np.ones(len(rows)), [row["p808"] for row in rows], *(ratings if len(tried) > 1 else [])])
+        system = np.column_stack([np.ones(len(rows)), [row["p808"] for row in rows], *(ratings[name] for name in tried[1:])])
         weights = np.linalg.lstsq(system, wanted, rcond=None)[0]
         print(f"mos by {', '.join(tried)}: {weights.round(3).tolist()}\n    {agreement(system @ weights, wanted)}")
 

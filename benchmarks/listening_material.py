@@ -185,6 +185,11 @@ def lossy(sound: Sound, seed: int, loss: float, fill: str, snr: float | None = N
     return Sound((gone.samples + noisy(sound, seed, "white", snr).samples - sound.samples).astype(np.float32), sound.rate)
 
 
+def concealed(sound: Sound, seed: int, loss: float) -> Sound:
+    """Packets repeated, and the whole coded once more at 20 kbit/s: nothing in it is an exact repetition."""
+    return coded(lossy(sound, seed, loss, "repeat"), seed, "OGG", "OPUS", 16000, 0.95)
+
+
 def _kind(name: str, dimension: Dimension, unit: str, steps: tuple[float, ...], change: Callable[..., Sound], key: str, **more: object) -> Kind:  # noqa: E501
     return Kind(name, dimension, unit, tuple((step, partial(change, **{key: step}, **more)) for step in steps))
 
@@ -215,6 +220,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("telephone codecs", "col", "mu-law, ADPCM, GSM", tuple((n, _telephone(code)) for n, code in enumerate(("ULAW", "IMA_ADPCM", "GSM610"), 1))),  # noqa: E501
     _kind("packets lost, silence", "dis", "share", LOSSES, lossy, "loss", fill="zero"),
     _kind("packets lost, repeated", "dis", "share", LOSSES, lossy, "loss", fill="repeat"),
+    _kind("packets repeated, then Opus", "dis", "share", (0.0, *LOSSES), concealed, "loss"),
     _kind("packets lost in 20 dB noise", "dis", "share", (0.0, *LOSSES), lossy, "loss", fill="zero", snr=20.0),
     _kind("softer", "loud", "LUFS", (-30.0, -36.0, -42.0, -48.0, -54.0), leveled, "wanted"),
     _kind("louder", "loud", "LUFS", (-20.0, -16.0, -12.0), leveled, "wanted"),

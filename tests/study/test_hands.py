@@ -246,6 +246,7 @@ def test_unknown_endpoints_are_refused_before_anything_runs(tmp_path: Path) -> N
     raw["judges"] = [{"name": "dialogue_quality", "options": {"model": "m", "endpoint": "mine"}}]
     with pytest.raises(InputError, match=r"endpoints\.mine\.url"):
         read_study(raw, "s")
+    raw["endpoints"] = {}
     raw["judges"][0]["options"]["endpoint"] = "nowhere"
     with pytest.raises(InputError, match="no endpoint is called 'nowhere'"):
         read_study(raw, "s")

@@ -147,7 +147,7 @@ def test_a_torn_checkpoint_and_a_missing_weight(root: Path, tmp_path: Path, monk
     assert all("lora_" in key for key in held)  # the base is not in it
     held.pop(min(held))
     save_file(held, file)
-    with pytest.raises(InputError, match="holds .* weights, and .* are trained here"):
+    with pytest.raises(InputError, match=r"holds \d+ weights, and \d+ are trained here"):
         train_describer(made, out, resume=True, watch=Quiet())
 
 

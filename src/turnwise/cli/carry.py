@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ import click
 import msgspec
 from rich.console import Console
 
-from turnwise.cli.progress import Bars
+from turnwise.cli.progress import Bars, counted
 from turnwise.foundation.fingerprint import fingerprint
+from turnwise.foundation.plain_text import plain_text
 from turnwise.foundation.whole_file import write_whole
+from turnwise.judges.verdict import Fault
 from turnwise.study.experiment import carry_out, load_results
+from turnwise.study.results import Results
 from turnwise.study.runner import Tally
 from turnwise.study.study import Study
 
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from turnwise.statistics.summary import Summary
 
 DONE, BELOW_THE_BAR, FAULTS = 0, 1, 3
+MOST_CAUSES = 3
+LONGEST_CAUSE = 300  # characters
+FOLLOWING = ("blocked", "pending", "upstream")  # faults that another one brought about
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -67,10 +74,28 @@ def _show(study: Study, out: Path, key: str, tally: Tally, *, embed_audio: bool)
     paper.print(terminal_table(summary))
     lines = [paper.export_text(styles=screen.is_terminal).rstrip(), *below]
     if tally.faults:
-        lines.append(f"{tally.faults} cells are at fault; run the same command again to retry them")
+        lines += _causes(results)
+        lines.append(f"{counted(tally.faults, 'cell')} at fault; run the same command again to retry them")
     if tally.stopped:
         lines.append(f"stopped before everything was done: {tally.stopped}")
     return Shown(key, "\n".join(lines), FAULTS if tally.faults or tally.stopped else BELOW_THE_BAR if below else DONE)
+
+
+def _causes(results: Results) -> list[str]:
+    """The most frequent causes of what failed by itself, each with the sentence of its first fault."""
+    found: Counter[str] = Counter()
+    said: dict[str, str] = {}
+    for conversation in results.conversations:
+        for answered in conversation.rounds:
+            broken = [answered.fault] if answered.fault is not None else list(answered.outcomes.values())
+            for fault in broken:
+                if isinstance(fault, Fault) and fault.cause not in FOLLOWING:
+                    found[fault.cause] += 1
+                    said.setdefault(fault.cause, f"{conversation.arm}, {conversation.dialogue.id}: {fault.detail}")
+    return [
+        f"{cause} ({number}), first at {plain_text(said[cause])[:LONGEST_CAUSE]}"
+        for cause, number in found.most_common(MOST_CAUSES)
+    ]
 
 
 def _complete(out: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import TracebackType
 
@@ -9,6 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 EVERY = 5.0  # seconds between plain lines
+QUIET = 20.0  # seconds after which a line says that the run goes on, though nothing was finished
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 cell", "2 cells"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Bars:
@@ -21,6 +28,7 @@ class Bars:
         self._started = self._said = time.monotonic()
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
+        self._over = threading.Event()
 
     def __enter__(self) -> Bars:
         if self.console.is_terminal:
@@ -36,9 +44,12 @@ class Bars:
                 transient=False,
             )
             self._progress.start()
+        else:
+            threading.Thread(target=self._keep_talking, daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
         if self._progress is not None:
             self._progress.stop()
         elif kind is None and self._turns:
@@ -47,9 +58,9 @@ class Bars:
     def begin(self, conversations: int, turns: int) -> None:
         self._turns = turns
         if self._progress is not None:
-            self._bar = self._progress.add_task(f"{conversations} conversations", total=turns, rate="")
+            self._bar = self._progress.add_task(counted(conversations, "conversation"), total=turns, rate="")
         else:
-            self.console.print(f"{conversations} conversations, {turns} turns")
+            self.console.print(f"{counted(conversations, 'conversation')}, {counted(turns, 'turn')}")
 
     def turns(self, count: int, *, faults: int = 0) -> None:
         self._turns_done += count
@@ -63,6 +74,12 @@ class Bars:
             self._progress.update(self._bar, rate=self._rate())
         elif self._progress is None and time.monotonic() - self._said >= EVERY:
             self._line()
+
+    def _keep_talking(self) -> None:
+        """A long wait for a server or a model is not silence."""
+        while not self._over.wait(1.0):
+            if self._turns and time.monotonic() - self._said >= QUIET:
+                self._line()
 
     def _rate(self) -> str:
         passed = max(time.monotonic() - self._started, 1e-3)

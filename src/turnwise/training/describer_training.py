@@ -43,7 +43,7 @@ from turnwise.training.example_file import Example, data_digest, of_split, read_
 from turnwise.training.loop import Line, Run, Watch, train_stage
 from turnwise.training.objectives import Aligning, Fitting, Objective
 from turnwise.training.own_answers import own_answers, pairs
-from turnwise.training.recipe import Alld, Recipe, training_digest
+from turnwise.training.recipe import Alld, Recipe, decisive, training_digest
 from turnwise.training.reference import refer
 
 _TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
@@ -55,7 +55,7 @@ class Begun(msgspec.Struct, frozen=True):
     recipe: str  # fingerprints
     data: str
     base: str
-    written: dict[str, Any]  # the recipe, to be read
+    written: dict[str, Any]  # what of the recipe decides the weights, to be read
 
 
 def train_describer(recipe: Recipe, out: Path, *, resume: bool, watch: Watch, stages: Sequence[str] = ()) -> Path:
@@ -109,7 +109,7 @@ def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool)
         recipe=training_digest(recipe),
         data=data_digest(examples),
         base=fingerprint(*sorted(base.values())),
-        written=msgspec.to_builtins(recipe),
+        written=decisive(recipe),
     )
     if not path.is_file():
         if out.is_dir() and any(out.iterdir()):

@@ -175,14 +175,19 @@ def read_recipe(raw: Any, name: str, folder: Path = Path()) -> Recipe:
 
 
 def training_digest(recipe: Recipe) -> str:
-    """Name of what decides the weights: all but where the items come from, how often is looked and saved, and who watches."""
-    plain = msgspec.to_builtins(recipe)
+    """Name of what decides the weights."""
+    return fingerprint(canonical(decisive(recipe)))
+
+
+def decisive(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe decides the weights: all but where the items come from, how often is looked and saved, and who watches."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
     for key in ("name", "data", "workers", "track"):
         del plain[key]
     for stage in recipe.stages:
         for key in ("validate_every", "save_every", "keep", "validate_items"):
             del plain[stage][key]
-    return fingerprint(canonical(plain))
+    return plain
 
 
 def _place(model: str, folder: Path) -> str:
