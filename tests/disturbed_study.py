@@ -177,7 +177,7 @@ def table_of(out: Path) -> polars.DataFrame:
 
 def calls(out: Path) -> list[Call]:
     with Ledger(out / "ledger.sqlite", write=False) as ledger:
-        return [call for _, call in ledger.calls()]
+        return [call for _, _, call in ledger.calls()]
 
 
 def failed_attempts(calls: Iterable[Call]) -> Counter[str]:

@@ -87,3 +87,11 @@ def test_the_command_says_it_and_changes_nothing(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().out
     assert "16 calls; about" in told
     assert not (tmp_path / "run").exists()
+
+
+def test_a_live_arm_is_reckoned_with_all_the_turns_its_user_may_take(tmp_path: Path) -> None:
+    simulator = {"agent": "chat", "options": {"model": "u"}, "most_turns": 7}
+    study = chat_study(tmp_path, simulator=simulator)
+    live = msgspec.structs.replace(study, arms=(msgspec.structs.replace(study.arms[1], user_mode="live"),))
+    found = {one.purpose: one.calls for one in counted(tmp_path, live)[1]}
+    assert found == {"arm text": 2 * 7, "user": 2 * 6}  # the first words are always the same

@@ -114,7 +114,7 @@ def test_evaluation_of_what_it_knows(learned: tuple[Path, Recipe, Path]) -> None
 
 
 def test_the_card_says_what_it_is(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
-    root, _, model = learned
+    _, _, model = learned
     card = json.loads((model / "describer.json").read_text())
     assert (card["tuned"], card["stage"], card["questions"]) == ("full", "sft", {"caption": "Rate it."})
     identity = DESCRIBERS.build("trained", {"model": str(model)}).identity()
@@ -264,12 +264,12 @@ def test_folders_that_cannot_be_trained_in_or_from(aligned: tuple[Path, Recipe, 
     with pytest.raises(InputError, match="is not empty and holds no training"):
         train_describer(made, tmp_path / "full", resume=False, watch=Quiet())
     sft = {"epochs": 1, "batch": 4}
-    with pytest.raises(InputError, match="start: .* is not a folder"):
+    with pytest.raises(InputError, match=r"start: .* is not a folder"):
         train_describer(recipe(root, start="nowhere", sft=sft), tmp_path / "a", resume=False, watch=Quiet())
     whole = recipe(root, start=str(model), model={"tune": "full"}, sft=sft)
     with pytest.raises(InputError, match="is an adapter, which full tuning cannot go on from"):
         train_describer(whole, tmp_path / "b", resume=False, watch=Quiet())
-    with pytest.raises(InputError, match="model.targets: "):
+    with pytest.raises(InputError, match=r"model.targets: "):
         train_describer(recipe(root, model={"targets": "nothing"}, sft=sft), tmp_path / "c", resume=False, watch=Quiet())
     with pytest.raises(InputError, match=r"has no stage \[alld\]"):
         train_describer(recipe(root, sft=sft), tmp_path / "d", resume=False, watch=Quiet(), stages=["alld"])
@@ -285,7 +285,7 @@ def test_a_stage_needs_items_on_both_sides(aligned: tuple[Path, Recipe, Path], t
 
 
 def test_examples_that_ask_in_several_ways(aligned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
-    root, made, _ = aligned
+    _, made, _ = aligned
     mixed = [caption("t0", 2.0), caption("t1", 3.0, question="How is it?"), caption("v0", 2.5, "validation")]
     data = msgspec.structs.replace(made.data, examples=str(write_examples(tmp_path / "e.jsonl", mixed)))
     with pytest.raises(InputError, match="ask for a caption in 2 ways"):
@@ -296,7 +296,7 @@ def test_examples_that_ask_in_several_ways(aligned: tuple[Path, Recipe, Path], t
 def test_packages_that_are_missing_are_named(
     aligned: tuple[Path, Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    root, made, _ = aligned
+    _, made, _ = aligned
     real = importlib.metadata.version
 
     def version(name: str) -> str:

@@ -182,13 +182,12 @@ async def heard(
     """Give every row to `take`; how many of them an earlier session had made."""
     from turnwise.cli.listening_choices import hearing_of, remote_of
     from turnwise.cli.listening_progress import Progress
-    from turnwise.quality.listening_session import TOGETHER, Listening
+    from turnwise.quality.listening_session import Listening
 
     many = jobs if jobs is not None else max(1, min(os.cpu_count() or 1, total // FILES_PER_PROCESS))
     remote = remote_of(asked)
-    together = TOGETHER if total >= 2 * TOGETHER else 1
     try:
-        async with Listening(hearing_of(asked), remote, jobs=many, together=together) as session:
+        async with Listening(hearing_of(asked), remote, jobs=many) as session:
             with Progress(total) as progress:
                 async for row in session.rows(files, results):
                     take(row)

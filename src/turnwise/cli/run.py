@@ -19,7 +19,8 @@ from turnwise.cli.added_arm import added, agent_options, study_of_file
     "--budget",
     type=click.FloatRange(0, min_open=True),
     default=None,
-    help="The most that servers may cost over all runs of the folder, in the currency of the declared prices.",
+    help="End when servers have cost this much over all runs of the folder, in the currency of the declared prices; calls under "
+    "way are still paid.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what servers would be asked and its cost; ask nothing, change nothing.")
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")

@@ -16,6 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from turnwise.training.evaluation import Evaluation, Measure
 
+WIDTH_OF_A_FILE = 160  # columns of the table where the output is no terminal
 EVERY = 5.0  # seconds between plain lines where the output is no terminal
 _recipe = click.argument("recipe", type=click.Path(path_type=Path))
 _out = click.option(
@@ -191,7 +192,9 @@ def _print(found: Evaluation, model: str) -> None:
     from turnwise.training.evaluation import PUBLISHED
 
     console = Console(markup=False, highlight=False, emoji=False)
-    console.print(Text(f"{model} on what was held out: {found.texts} texts, 95 % intervals"))
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, emoji=False, width=WIDTH_OF_A_FILE)
+    click.echo(f"{model} on what was held out: {found.texts} texts, 95 % intervals")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("measure", "value", "n", "published"):
         table.add_column(heading, justify="left" if heading == "measure" else "right")
@@ -209,7 +212,7 @@ def _print(found: Evaluation, model: str) -> None:
         table.add_row(f"BLEU {kind}", _said(measure), str(measure.n), PUBLISHED["bleu"])
     console.print(table)
     if found.cut:
-        console.print(Text(f"{found.cut} texts ran into the limit of tokens: they state no rating and name no side"))
+        click.echo(f"{found.cut} texts ran into the limit of tokens: they state no rating and name no side")
 
 
 def _said(measure: Measure, *, percent: bool = False) -> str:

@@ -22,16 +22,17 @@ from turnwise.foundation.audio import Sound
 from turnwise.foundation.resampling import resample
 
 RATE = 16000  # samples per second at which gaps are looked for
-_BLOCK = 20  # samples, 1.25 ms
-_BEFORE, _AFTER = 4, 8  # blocks: 5 ms of sound, then 10 ms (a period of a low voice) in all of which it is gone
+_BLOCK = 8  # samples, half a millisecond
+_BEFORE, _AFTER = 10, 20  # blocks: 5 ms of sound, then 10 ms (a period of a low voice) in all of which it is gone
 _FALL = 15.0  # dB
-_STEADY = 3.0  # dB below the 5 ms as a whole: the last 2.5 ms before a gap are no softer, where a voice dies away they are
+_LAST, _STEADY = 5, 3.0  # blocks and dB: the last 2.5 ms before a gap are as loud as the 5 ms, where a voice dies away they are not
 _RANGE = 25.0  # dB below the loud parts: softer sounds are not missed
 _LONGEST = 0.4  # seconds; what stays away longer is a pause
+_SKIP = 4  # blocks after the edge of a gap in which it has not ended
 _BACK = 8.0  # dB below what it was, at which a sound is back
 _SIDE = 320  # samples, 20 ms on either side of a gap that are compared
 _ALIKE, _UNLIKE = 7.0, 13.0  # dB, standard deviation over the bands between the two sides: a gap for sure, certainly none
-_SMOOTH = 16  # blocks, 20 ms: the frames whose level says what is loud and what is speech
+_SMOOTH = 40  # blocks, 20 ms: the frames whose level says what is loud and what is speech
 _SPEECH = 30.0  # dB below the loud parts
 
 _SPAN, _HOP = 0.010, 0.005  # seconds: what is looked for again, and how often
@@ -66,7 +67,7 @@ def _gaps(samples: NDArray[np.float64]) -> tuple[float, int]:
     before = np.lib.stride_tricks.sliding_window_view(power, _BEFORE).mean(axis=1)[:-_AFTER]
     after = np.lib.stride_tricks.sliding_window_view(power, _AFTER).max(axis=1)[_BEFORE:]
     fall = 10 * np.log10(before / after)
-    last = np.maximum(power[_BEFORE - 2 : -_AFTER - 1], power[_BEFORE - 1 : -_AFTER])
+    last = np.lib.stride_tricks.sliding_window_view(power, _LAST).mean(axis=1)[_BEFORE - _LAST : -_AFTER]
     steady = last > before * 10 ** (-_STEADY / 10)
     edges = np.flatnonzero((fall > _FALL) & steady & (10 * np.log10(before) > loud - _RANGE))
     seconds, gaps, end = 0.0, 0, -1
@@ -76,10 +77,10 @@ def _gaps(samples: NDArray[np.float64]) -> tuple[float, int]:
             continue
         best = int(run[fall[run].argmax()])
         start = best + _BEFORE
-        back = np.flatnonzero(power[start + 2 : start + longest] > before[best] * 10 ** (-_BACK / 10))
+        back = np.flatnonzero(power[start + _SKIP : start + longest] > before[best] * 10 ** (-_BACK / 10))
         if not len(back):
             continue
-        end = start + 2 + int(back[0])
+        end = start + _SKIP + int(back[0])
         weight = _likeness(samples, start * _BLOCK, end * _BLOCK)
         seconds += weight * (end - start) * _BLOCK / RATE
         gaps += weight >= 0.5

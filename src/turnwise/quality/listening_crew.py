@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,7 +112,7 @@ class _Process:
     def __init__(self, hearing: Hearing) -> None:
         self._hearing = hearing
         self._executor: Executor | None = None
-        self._stop = _SPAWN.Event()
+        self._line: Connection | None = None  # nothing is said on it: the process leaves when it closes
 
     async def hear(self, rows: Sequence[tuple[Path, Row]]) -> list[Row]:
         done = await self._do(_hear, list(rows))
@@ -137,27 +137,34 @@ class _Process:
         """Also in the middle of a file, when the session is stopped."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-            self._stop.set()
+            self._hang_up()
 
     async def _do(self, work: Callable[..., T], *arguments: object) -> T | None:
         """The result; None where the process died."""
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._hearing, os.getpid(), self._stop))
+            theirs, self._line = _SPAWN.Pipe(duplex=False)
+            self._executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._hearing, os.getpid(), theirs))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         except BrokenProcessPool:
             self._executor.shutdown(wait=False)
             self._executor = None
+            self._hang_up()
             return None
 
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
-def _begin(hearing: Hearing, driver: int, stop: Event) -> None:
+
+def _begin(hearing: Hearing, driver: int, line: Connection) -> None:
     """Prepare a worker process. Opening waits for the first file, so that what fails there is told as itself."""
     global _hearing
     import threadpoolctl
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
-    threading.Thread(target=_leave_with, args=(driver, stop), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(driver, line), daemon=True).start()
     if hearing.seat() == "worker":  # one thread each: processes that share the cores are slower with more
         os.environ["OMP_NUM_THREADS"] = "1"
         threadpoolctl.threadpool_limits(1)
@@ -192,8 +199,8 @@ def _describe(ears: Ears, path: Path, row: Row) -> Row:
     return ears.describe(row, sound)
 
 
-def _leave_with(driver: int, stop: Event) -> None:
-    """End this process when it is told to or the driver has gone, even in the middle of a file."""
-    while os.getppid() == driver and not stop.wait(_WATCH):
+def _leave_with(driver: int, line: Connection) -> None:
+    """End this process when the line closes or the driver has gone, even in the middle of a file."""
+    while os.getppid() == driver and not line.poll(_WATCH):
         pass
     os._exit(0)

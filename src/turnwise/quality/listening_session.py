@@ -34,7 +34,7 @@ from turnwise.quality.listening_row import Row, with_trouble
 from turnwise.quality.preference import TIE
 from turnwise.quality.sound_check import read
 
-TOGETHER = 8  # files of one task: enough that a model with batches has one, few enough that tasks end often
+TOGETHER = 8  # files of one task where a model may take a batch; elsewhere each is a task of its own, and written at once
 AHEAD = 2  # tasks that wait for each seat
 AT_SERVERS = 8  # tasks under way where servers are asked; what they may be asked at the same time is their line's business
 
@@ -42,11 +42,11 @@ AT_SERVERS = 8  # tasks under way where servers are asked; what they may be aske
 class Listening:
     """A session; use it as an asynchronous context."""
 
-    def __init__(self, hearing: Hearing, remote: Remote | None = None, *, jobs: int = 1, together: int = TOGETHER) -> None:
+    def __init__(self, hearing: Hearing, remote: Remote | None = None, *, jobs: int = 1, together: int | None = None) -> None:
         self.hearing = hearing
         self.made_by = hearing.made_by()
         self.found = 0  # rows taken from earlier results
-        self._together = together
+        self._together = together or (TOGETHER if hearing.seat() == "device" else 1)
         self._remote = remote or Remote()
         self._closes_remote = remote is None
         listener, describer = hearing.built()

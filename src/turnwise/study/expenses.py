@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from turnwise.foundation.calls import Call, Usage
 from turnwise.study.results import Expense
 
 
-def expenses(calls: Iterable[tuple[str, Call]]) -> tuple[Expense, ...]:
-    """One entry for each purpose, endpoint and model, in the order of their first calls."""
+def expenses(calls: Iterable[tuple[str, str, Call]], cells: Container[str] | None = None) -> tuple[Expense, ...]:
+    """One entry for each purpose, endpoint and model, in the order of their first calls; only of these cells, where given."""
     groups: dict[tuple[str, str, str], list[Call]] = {}
-    for purpose, call in calls:
+    for key, purpose, call in calls:
+        if cells is not None and key not in cells:
+            continue
         groups.setdefault((purpose, call.endpoint, call.model), []).append(call)
     return tuple(_added(purpose, endpoint, model, made) for (purpose, endpoint, model), made in groups.items())
 

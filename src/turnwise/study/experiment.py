@@ -69,7 +69,7 @@ def carry_out(
         if ledger.finished(plan.fingerprint):
             return CarriedOut(plan.fingerprint, Tally(0, ledger.size(), 0), complete=True, already=True)
         place.write_manifest(plan, created)
-        spent = sum(call.cost or 0.0 for _, call in ledger.calls())
+        spent = sum(call.cost or 0.0 for _, _, call in ledger.calls())
         remote = Remote(study.endpoints, budget=budget, spent=spent)
         crew = os.cpu_count() or 1 if workers is None else workers
         tally = _run(plan, ledger, place, crew, watcher or Unwatched(), remote)

@@ -191,12 +191,12 @@ class Ledger:
             )
             return {key: self._decoded(payload, Fault) for key, payload in rows}
 
-    def calls(self) -> Iterator[tuple[str, Call]]:
-        """Purpose and record of every call to a server, in the order of their ends."""
+    def calls(self) -> Iterator[tuple[str, str, Call]]:
+        """Key of the cell, purpose and record of every call to a server, in the order of their ends."""
         with self._clearly():
             if self._has("call"):
-                for purpose, body in self._db.execute("SELECT purpose, body FROM call ORDER BY seq"):
-                    yield purpose, self._decoded(body, Call)
+                for key, purpose, body in self._db.execute("SELECT key, purpose, body FROM call ORDER BY seq"):
+                    yield key, purpose, self._decoded(body, Call)
 
     def _has(self, table: str) -> bool:
         """A ledger of an older turnwise may be read as it is."""

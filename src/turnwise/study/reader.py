@@ -29,7 +29,7 @@ def read_results(ledger: Ledger, clips: Path) -> Results:
         raise StorageError(f"{ledger.path} holds no plan", "run the study first: turnwise run STUDY --out FOLDER")
     name, created, body = newest
     plan = load_plan(body)
-    conversations, _ = walk(plan, ledger)
+    conversations, ports = walk(plan, ledger)
     return Results(
         study=plan.study,
         plan=name,
@@ -46,7 +46,7 @@ def read_results(ledger: Ledger, clips: Path) -> Results:
         conversations=tuple(conversations),
         clips=clips,
         arm_models={name: arm.models for name, arm in plan.arms.items() if arm.models},
-        expenses=expenses(ledger.calls()),
+        expenses=expenses(ledger.calls(), ports.used),
         drawn=tuple(dialogue.id for dialogue in plan.dialogues),
     )
 

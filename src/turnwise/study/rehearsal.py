@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
-from turnwise.dialogues.dialogue import Dialogue
+from turnwise.dialogues.dialogue import Dialogue, Round, Turn
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.calls import Usage
 from turnwise.foundation.endpoint import Endpoint, resolved
@@ -136,7 +136,7 @@ class _Rehearsal:
             missing = [d for d in self.plan.dialogues if _unfinished(played.get(d.id))]
             some = _spread(missing, REHEARSED)
             for dialogue in some:
-                times = sum(len(d.rounds()) for d in missing) / sum(len(d.rounds()) for d in some)
+                times = sum(len(self._rounds(arm, d)) for d in missing) / sum(len(self._rounds(arm, d)) for d in some)
                 for purpose, endpoint, model, usage in await self._dialogue(arm, dialogue, played.get(dialogue.id), spoken):
                     count, whole = found.get((purpose, endpoint, model), (0.0, Usage()))
                     found[purpose, endpoint, model] = count + times, added(whole, _times(usage, times))
@@ -172,7 +172,7 @@ class _Rehearsal:
         done = {answered.number: answered for answered in played.rounds} if played is not None else {}
         happened: list[Happened] = []
         past: list[Spoken] = []
-        rounds = dialogue.rounds()
+        rounds = self._rounds(arm, dialogue)
         for round in rounds:
             answered = done.get(round.number)
             self.words, self.reply = round.user.text, round.written.text if round.written else STAND_IN
@@ -210,6 +210,13 @@ class _Rehearsal:
                 for _ in range(wanting):
                     await tried(f"judge {judge.title}", self._ruled(judge.name, judge.options, exchange, judge.needs))
         return counted
+
+    def _rounds(self, arm: Arm, dialogue: Dialogue) -> tuple[Round, ...]:
+        """As written, or as many as a simulated user may take."""
+        user = self.plan.study.simulator
+        if arm.user_mode == "fixed" or user is None:
+            return dialogue.rounds()
+        return tuple(Round(number, number - 1, Turn("user", STAND_IN), None) for number in range(1, user.most_turns + 1))
 
     async def _ruled(self, name: str, options: Mapping[str, Any], exchange: Exchange, needs: Sequence[str]) -> None:
         if needs:

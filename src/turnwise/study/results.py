@@ -26,7 +26,7 @@ class Instrument(msgspec.Struct, frozen=True):
 
 
 class Expense(msgspec.Struct, frozen=True):
-    """What one model of one endpoint was asked for one purpose, over all runs of the folder, failed calls included."""
+    """What one model of one endpoint was asked for one purpose of this plan, over all runs, failed calls included."""
 
     endpoint: str
     model: str

@@ -95,7 +95,8 @@ async def _keep_going(plan: Plan, waiting: Iterator[tuple[Arm, Dialogue]], maker
             return
         conversation = await converse(plan, arm, dialogue, maker)
         for answered in conversation.rounds:
-            faults = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
+            broken = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
+            faults = broken and not maker.stopped  # what a stop left undone is not at fault
             if not _was_judged(answered):
                 watcher.turns(1, faults=faults)
             elif faults:
