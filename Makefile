@@ -17,7 +17,7 @@ check: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"turnwise needs Python 3.11 to 3.13, this is {sys.version}; say which with: make demo PYTHON=python3.12")'

@@ -5,10 +5,11 @@
 Every source of `sources("fitted", ...)` (listening_material.py) is damaged in every way and step, twice where packets are lost,
 rated by NISQA and measured as `embedded` measures it. Per rating, the logarithm of what NISQA leaves above 1 is fitted as what
 the source has when it is clean plus one falling curve per measure, over the clean sources and the damage that is that rating's
-own; each sound weighs as much as its rating is above 1, so that errors count in points. The span is that of the best source: a
-voice without any damage of its own. What PLCMOS is expected to give is a linear fit over all sounds without lost packets, and its
-curve is fitted to packets that were repeated and coded again, where the rules see nothing. `mos` is a linear fit to P.808 and the
-four fitted ratings over all sounds. Prints the constants, ready to be pasted, and the errors on the fitted sounds. `--table`
+own; each sound weighs as much as its rating is above 1, so that errors count in points. The span is the mean of what the
+sources have when they are clean. What PLCMOS is expected to give is a linear fit over all sounds without lost packets, and its
+curve is fitted to packets that were repeated and coded again, where the rules see nothing. What the four fitted ratings and what
+P.808 say of `mos` is fitted over all sounds; `mos` is the geometric mean of the two above 1, which came closer than either, their
+arithmetic mean, or a linear fit to all five. Prints the constants, ready to be pasted, and the errors on the fitted sounds. `--table`
 keeps what was measured.
 
 Sources were divided after a first look at what NISQA says of them when they are clean, so that both halves have good and poor
@@ -40,12 +41,13 @@ from turnwise.speech.level import loudness
 Row = dict[str, Any]
 Curves = dict[str, list[tuple[float, float]]]
 SEEDS = {"dis": 2}  # how often a source is damaged in each step, where it is not once
+LEAST_STEP = 0.95  # of a factor from one point to the next: more damage is never rated the same
 LEAST = 0.08  # above 1, for the logarithm: NISQA goes below 1
 CONCEALED = "packets repeated, then Opus"
 LEFT_OUT = ("packets lost in 20 dB noise", CONCEALED)  # noise costs `dis` a point with NISQA; of the other the rules see nothing
 # Of each rating: the names of its curves and the measures where their points lie; at the first the factor is 1.
 CURVES: dict[Dimension, dict[str, tuple[float, ...]]] = {
-    "noi": {"noise": (-58, -50, -44, -39, -34, -28, -18)},
+    "noi": {"noise": (-58, -50, -44, -39, -34, -28, -18, -8)},
     "col": {"upper": (0, 0.4, 0.8, 1.2, 1.8), "lower": (0, 0.8, 1.6, 2.9), "clipped": (-2.5, -1.7, -1.3, -0.9, -0.5)},
     "dis": {"lost": (0, 0.006, 0.015, 0.03, 0.06, 0.12), "repeated": (0, 0.015, 0.04, 0.08, 0.16)},
     "loud": {"softer": (0, 6, 12, 18, 24, 30), "louder": (0, 4, 8, 12)},
@@ -99,18 +101,18 @@ def fitted(rows: list[Row], dimension: Dimension, wanted: dict[str, tuple[float,
     columns = [np.array([[float(row["source"] == name) for name in names] for row in rows])]
     for name, at in wanted.items():
         shares = tents(np.array([float(row[name]) for row in rows]), at)
-        # The unknowns are the steps from one point to the next, none of them upwards.
+        # The unknowns are the steps from one point to the next, all of them downwards.
         columns.append((shares @ np.tril(np.ones((len(at), len(at)))))[:, 1:])
     system = np.hstack(columns)
     above = np.maximum(np.array([row[f"nisqa {dimension}"] for row in rows], float) - 1, LEAST)
-    highest = np.where(np.arange(system.shape[1]) < len(names), np.inf, 0.0)
+    highest = np.where(np.arange(system.shape[1]) < len(names), np.inf, np.log(LEAST_STEP))
     found = lsq_linear(system * above[:, None], np.log(above) * above, (-np.inf, highest)).x
     curves, start = {}, len(names)
     for name, at in wanted.items():
         steps = np.concatenate(([0.0], found[start : start + len(at) - 1]))
         curves[name] = [(x, round(float(y), 2)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
         start += len(at) - 1
-    return round(float(np.exp(found[: len(names)].max())), 2), curves
+    return round(float(np.exp(found[: len(names)]).mean()), 2), curves
 
 
 def tents(measures: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.float64]:
@@ -168,11 +170,17 @@ def main() -> None:
             ratings["dis"] = 1 + span * np.minimum(read_off(rows, curves), by_plcmos(rows, ratings))
         theirs = np.array([row[f"nisqa {dimension}"] for row in rows])
         print(f"    {agreement(ratings[dimension][own], theirs[own])} on clean sounds and own damage")
-    wanted = np.array([row["nisqa mos"] for row in rows])
-    for tried in (["p808"], ["p808", *ASPECTS]):
-        system = np.column_stack([np.ones(len(rows)), [row["p808"] for row in rows], *(ratings[name] for name in tried[1:])])
-        weights = np.linalg.lstsq(system, wanted, rcond=None)[0]
-        print(f"mos by {', '.join(tried)}: {weights.round(3).tolist()}\n    {agreement(system @ weights, wanted)}")
+    theirs = np.array([row["nisqa mos"] for row in rows])
+    above = np.maximum(theirs - 1, LEAST)
+    system = np.column_stack([np.ones(len(rows)), *(np.log(ratings[name] - 1) for name in ASPECTS)])
+    weights = np.linalg.lstsq(system * above[:, None], np.log(above) * above, rcond=None)[0]
+    by_aspects = 1 + np.exp(system @ weights)
+    print(f"BY_ASPECTS = {tuple(weights.round(2).tolist())}\n    {agreement(by_aspects, theirs)}")
+    system = np.column_stack([np.ones(len(rows)), [row["p808"] for row in rows]])
+    weights = np.linalg.lstsq(system, theirs, rcond=None)[0]
+    by_p808 = np.maximum(1 + LEAST, system @ weights)
+    print(f"BY_P808 = {tuple(weights.round(2).tolist())}\n    {agreement(by_p808, theirs)}")
+    print(f"mos\n    {agreement(1 + np.sqrt((by_aspects - 1) * (by_p808 - 1)), theirs)}")
 
 
 def agreement(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> str:

@@ -220,3 +220,21 @@ def test_the_whole_program_prints_help_and_leaves_with_its_code(here: Path) -> N
     done = subprocess.run([*command, "--listener", LISTENER, "cut.wav", "a.wav"], capture_output=True, text=True, env=environment)
     assert done.returncode == 3, done.stderr
     assert "cut.wav" in done.stdout
+
+
+SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech" / "tau2_check_order_12345.wav"
+
+
+@pytest.mark.skipif(not SPEECH.exists(), reason="the shared recordings are not here")
+def test_the_default_rates_and_describes_real_speech(here: Path) -> None:
+    pytest.importorskip("speechmos")
+    done = CliRunner().invoke(listen_command, [str(SPEECH), "--json"], standalone_mode=False)
+    assert done.exception is None
+    assert done.return_value == 0
+    row = json.loads(done.stdout)
+    ratings = row["heard"]["ratings"]
+    assert all(0.5 <= ratings[dimension] <= 5.5 for dimension in DIMENSIONS)
+    assert set(ratings["sources"]) == set(DIMENSIONS)
+    assert row["checked"]["contradictions"] == []
+    assert row["checked"]["unstated"] == []
+    assert row["description"].endswith(f"MOS: {ratings['mos']:.1f}")

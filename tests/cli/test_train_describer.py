@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -137,11 +138,24 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     for batch in (4, 2):
         (tmp_path / f"{batch}.toml").write_text(head + stages.format(batch=batch))
     run("describer", str(tmp_path / "4.toml"), "--out", str(tmp_path / "one"))
-    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "turnwise"]
-    command = [*launched, "train", "describer", str(tmp_path / "2.toml"), "--out", str(tmp_path / "two")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout == f"the model is in {tmp_path / 'two' / 'alld' / 'model'}\n"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-m", "turnwise", "train", "describer", str(tmp_path / "2.toml"), "--out", str(tmp_path / "two")]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    told = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told[0][1][-2000:] + told[1][1][-2000:]
+    assert told[0][0] == f"the model is in {tmp_path / 'two' / 'alld' / 'model'}\n"
+    assert told[1][0] == ""
 
     for stage, steps in (("sft", 1), ("alld", 2)):
         one, two = (read_lines(tmp_path / name / stage / "log.jsonl", Line) for name in ("one", "two"))

@@ -70,6 +70,9 @@ def test_it_learns_eight_sounds_by_heart(learned: tuple[Path, Recipe, Path]) -> 
     assert (short[0].mos, short[1].mos) == (None, 4.8)
     listening.close()
     listening.close()
+    brief = LISTENERS.build("trained", {"model": str(model), "most_tokens": 3}).open()
+    (cut,) = brief.rate_many([read_sound(root / "t0.wav")])
+    assert set(cut.missing.values()) == {"the description ran into the limit of tokens: 'MOS'"}
 
 
 def test_it_describes_what_it_hears_and_looks_at_no_rating(learned: tuple[Path, Recipe, Path]) -> None:
@@ -91,6 +94,22 @@ def test_it_describes_what_it_hears_and_looks_at_no_rating(learned: tuple[Path, 
     with pytest.raises(EngineError) as caught:
         brief.describe(five, read_sound(root / "t2.wav"), seed=1)
     assert caught.value.cause == "cut-short"
+
+
+def test_what_a_checkpoint_recommends_for_itself_is_not_used(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
+    """Published checkpoints ask for sampling and penalties; answers are the likeliest words all the same."""
+    import shutil
+
+    root, _, model = learned
+    shutil.copytree(model, tmp_path / "model")
+    settings = json.loads((model / "generation_config.json").read_text())
+    wishes = {"do_sample": True, "temperature": 9.0, "top_k": 50, "repetition_penalty": 9.0}
+    (tmp_path / "model" / "generation_config.json").write_text(json.dumps({**settings, **wishes}))
+    describing: Any = DESCRIBERS.build("trained", {"model": str(tmp_path / "model"), "most_tokens": 12}).open()
+    assert describing.describe(UNKNOWN, read_sound(root / "t4.wav"), seed=1) == "MOS: 3.0"
+    warm: Any = DESCRIBERS.build("trained", {"model": str(model), "most_tokens": 12, "temperature": 10.0}).open()
+    texts = {warm._answering.write_many("caption", [[read_sound(root / "t4.wav")]], [seed])[0].text for seed in (1, 1, 2, 3)}
+    assert len(texts) == 3
 
 
 def tiny_sound(seconds: float) -> Sound:

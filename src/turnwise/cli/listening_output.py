@@ -166,7 +166,7 @@ class Sums:
 
     def lines(self, found: int) -> list[str]:
         """In words; `found` is how many rows an earlier session had made."""
-        told = [f"{self.files} files" + (f", {found} of them heard before" if found else "")]
+        told = [_files(self.files) + (f", {found} of them heard before" if found else "")]
         means = [f"{d} {self._sums[d] / n:.2f} (n = {n})" for d in DIMENSIONS if (n := self._rated[d])]
         if means:
             told.append(f"means: {', '.join(means)}")
@@ -180,9 +180,13 @@ class Sums:
             )
         if self.in_trouble:
             causes = ", ".join(f"{cause} {n}" for cause, n in sorted(self._causes.items()))
-            told.append(f"{self.in_trouble} files in trouble: {causes}")
+            told.append(f"{_files(self.in_trouble)} in trouble: {causes}")
         return told
 
 
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

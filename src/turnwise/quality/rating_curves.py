@@ -41,21 +41,26 @@ class Curve(msgspec.Struct, frozen=True):
         return before[1]
 
 
-SPAN: Mapping[Dimension, float] = {"noi": 3.1, "col": 3.0, "dis": 3.2, "loud": 3.2}
+SPAN: Mapping[Dimension, float] = {"noi": 3.14, "col": 2.56, "dis": 2.65, "loud": 3.02}
 # By the level of the noise below the voice band by band, dB.
-NOISE = Curve(((-55, 1.0), (-48, 0.8), (-43, 0.55), (-38, 0.36), (-33, 0.28), (-28, 0.24), (-20, 0.21), (-10, 0.16)))
+NOISE = Curve(((-58, 1.0), (-50, 0.69), (-44, 0.44), (-39, 0.33), (-34, 0.27), (-28, 0.21), (-18, 0.17), (-8, 0.16)))
 # By the octaves that are missing of the band at its upper and at its lower end, and by the logarithm of the share clipped.
-UPPER = Curve(((0, 1.0), (0.5, 0.75), (0.8, 0.58), (1.2, 0.4), (1.8, 0.16)))
-LOWER = Curve(((0, 1.0), (0.8, 0.4), (1.6, 0.23), (2.9, 0.04)))
-CLIPPED = Curve(((-2.5, 1.0), (-1.6, 0.76), (-1.2, 0.58), (-0.8, 0.35), (-0.5, 0.22)))
-# By the share of the speech that is lost, and that is repeated.
-LOST = Curve(((0, 1.0), (0.007, 0.5), (0.02, 0.27), (0.04, 0.16), (0.08, 0.1), (0.2, 0.05)))
-REPEATED = Curve(((0, 1.0), (0.02, 0.8), (0.05, 0.5), (0.1, 0.35), (0.2, 0.25)))
-# By how much softer and louder than the nominal level, LU.
-SOFTER = Curve(((0, 1.0), (6, 1.0), (12, 0.9), (18, 0.55), (24, 0.22), (30, 0.08)))
-LOUDER = Curve(((0, 1.0), (8, 0.8), (12, 0.7)))
-# Overall: P.808 of DNSMOS, then the four aspects in their order.
-OVERALL = (-6.15, 0.9, 0.41, 0.13, 0.52, 0.63)
+UPPER = Curve(((0, 1.0), (0.4, 0.55), (0.8, 0.47), (1.2, 0.38), (1.8, 0.21)))
+LOWER = Curve(((0, 1.0), (0.8, 0.72), (1.6, 0.33), (2.9, 0.17)))
+CLIPPED = Curve(((-2.5, 1.0), (-1.7, 0.81), (-1.3, 0.56), (-0.9, 0.45), (-0.5, 0.33)))
+# By the shares of the speech that are lost and repeated, and by how much less PLCMOS gives than it was expected to.
+LOST = Curve(((0, 1.0), (0.006, 0.52), (0.015, 0.49), (0.03, 0.33), (0.06, 0.2), (0.12, 0.06)))
+REPEATED = Curve(((0, 1.0), (0.015, 0.94), (0.04, 0.66), (0.08, 0.52), (0.16, 0.47)))
+CONCEALED = Curve(((0.8, 1.0), (1.2, 0.58), (1.6, 0.52), (2.2, 0.37)))
+# By LU softer and louder than the nominal level.
+SOFTER = Curve(((0, 1.0), (6, 0.95), (12, 0.82), (18, 0.61), (24, 0.3), (30, 0.18)))
+LOUDER = Curve(((0, 1.0), (4, 0.95), (8, 0.88), (12, 0.79)))
+# What PLCMOS gives where no packets are lost: a constant, and per point of noi and col. It deviates from that by 0.53.
+EXPECTED = (0.25, 0.59, 0.27)
+# The logarithm of mos above 1: a constant, and per logarithm of each aspect above 1. And mos by P.808 of DNSMOS, linear.
+BY_ASPECTS = (-1.85, 0.77, 0.63, 0.81, 0.63)
+BY_P808 = (-1.87, 1.3)
+_LEAST = 0.08  # above 1: what is left of a rating that a line puts at 1 or below
 
 
 def noi(heard: float) -> float:
@@ -68,9 +73,15 @@ def col(low: float, high: float, share: float) -> float:
     return _rating("col", UPPER.at(upper(high)), LOWER.at(lower(low)), CLIPPED.at(clipping(share)))
 
 
-def dis(lost: float, repeated: float) -> float:
-    """From the shares of the speech that are lost and repeated."""
-    return _rating("dis", LOST.at(lost), REPEATED.at(repeated))
+def dis(lost: float, repeated: float, deficit: float) -> float:
+    """From the shares of the speech that are lost and repeated, or from the deficit of PLCMOS: whichever says worse."""
+    return _rating("dis", min(LOST.at(lost) * REPEATED.at(repeated), CONCEALED.at(deficit)))
+
+
+def plcmos_deficit(given: float, noise: float, coloration: float) -> float:
+    """How much less PLCMOS gives than noise and coloration, rated `noi` and `col`, let one expect."""
+    constant, by_noi, by_col = EXPECTED
+    return constant + by_noi * noise + by_col * coloration - given
 
 
 def loud(loudness: float) -> float:
@@ -78,11 +89,12 @@ def loud(loudness: float) -> float:
     return _rating("loud", SOFTER.at(softer(loudness)), LOUDER.at(louder(loudness)))
 
 
-def mos(overall: float, aspects: Mapping[Dimension, float]) -> float:
-    """From P.808 of DNSMOS and the four ratings beside it."""
-    first, own, *weights = OVERALL
-    value = first + own * overall + sum(w * aspects[name] for w, name in zip(weights, ASPECTS, strict=True))
-    return min(HIGH, max(LOW, value))
+def mos(p808: float, aspects: Mapping[Dimension, float]) -> float:
+    """From P.808 of DNSMOS and the four ratings beside it: the geometric mean of what each says above 1."""
+    constant, *weights = BY_ASPECTS
+    logarithm = constant + sum(w * math.log(aspects[name] - LOW) for w, name in zip(weights, ASPECTS, strict=True))
+    by_p808 = max(_LEAST, BY_P808[0] + BY_P808[1] * p808 - LOW)
+    return min(HIGH, LOW + math.sqrt(math.exp(logarithm) * by_p808))
 
 
 def _rating(dimension: Dimension, *factors: float) -> float:

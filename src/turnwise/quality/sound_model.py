@@ -125,9 +125,17 @@ class Answering:
         self._network, self._processor = _loaded(model, found, trained)
         self._model, self._questions = model, {**QUESTIONS, **trained.questions, **questions}
         self._tokenizer: Any = self._processor.tokenizer
+        import transformers
+
         own = self._network.generation_config.eos_token_id
         ends = own if isinstance(own, list) else [own]
         self._ends = sorted({end for end in (*ends, self._tokenizer.eos_token_id) if end is not None})
+        # In place of what the checkpoint recommends for itself (penalties, top_k), of which `generate` would take the rest.
+        settings: Any = transformers.GenerationConfig
+        whole = self._network.get_base_model() if trained.tuned == "lora" else self._network
+        whole.generation_config = settings(
+            do_sample=False, max_new_tokens=model.most_tokens, eos_token_id=self._ends, pad_token_id=self._tokenizer.pad_token_id
+        )
         self.longest = longest_of(self._processor)
 
     def answer_many(self, kind: Kind, asked: Sequence[Sequence[Sound]], seeds: Sequence[int]) -> list[str]:
@@ -146,19 +154,13 @@ class Answering:
         free_memory()
 
     def _answer(self, kind: Kind, asked: Sequence[tuple[Sequence[Sound], int]]) -> list[Answer]:
-        import transformers
-
         model = self._model
         inputs = inputs_of(self._processor, [(self._questions[kind], sounds) for sounds, _ in asked])
         inputs = inputs.to(self._network.device, dtype=self._network.dtype)
         width = inputs["input_ids"].shape[1]
         draws: Any = RowDraws([seed for _, seed in asked], model.temperature, top_p=model.top_p)
-        settings: Any = transformers.GenerationConfig
-        plain = settings(
-            do_sample=False, max_new_tokens=model.most_tokens, eos_token_id=self._ends, pad_token_id=self._tokenizer.pad_token_id
-        )
         with at_work():
-            told = self._network.generate(**inputs, generation_config=plain, logits_processor=[draws])
+            told = self._network.generate(**inputs, logits_processor=[draws])
         return [self._text(row[width:].tolist()) for row in told]
 
     def _text(self, tokens: list[int]) -> Answer:

@@ -100,7 +100,10 @@ def _rendered(rows: Sequence[Row], found: Sequence[Distance | None], entries: It
         lstrip_blocks=True,
     )
     environment.globals.update(level=level, words=words, number=_number, signed=_signed, line=_line, marks=_marks)
-    sources = sorted({f"{d}: {source}" for row in rows if row.ratings for d, source in row.ratings.sources.items()})
+    # What a source says of one recording stands with it, in brackets; here only what was used.
+    sources = sorted(
+        {f"{d}: {said.partition(' (')[0]}" for row in rows if row.ratings for d, said in row.ratings.sources.items()}
+    )
     return environment.get_template("listening.html.jinja").generate(
         policy=policy(style, script),
         style=Markup(style),

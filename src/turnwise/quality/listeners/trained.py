@@ -27,7 +27,7 @@ from turnwise.foundation.place import Place
 from turnwise.quality.rating_reading import read_rating, stated
 from turnwise.quality.ratings import ASPECTS, Dimension, Ratings
 from turnwise.quality.sound_check import objection, remarks, unrated
-from turnwise.quality.sound_model import LONGEST, Answering, SoundModel, sound_model
+from turnwise.quality.sound_model import LONGEST, Answer, Answering, SoundModel, sound_model
 from turnwise.speech.weights import placement
 
 SOURCE = "trained describer"
@@ -74,9 +74,9 @@ class TrainedListening:
     def rate_many(self, sounds: Sequence[Sound]) -> Sequence[Ratings]:
         objections = [objection(sound) for sound in sounds]
         heard = [[sound] for sound, reason in zip(sounds, objections, strict=True) if not reason]
-        texts = iter(self._answering.answer_many("caption", heard, [0] * len(heard)) if heard else [])
+        answers = iter(self._answering.write_many("caption", heard, [0] * len(heard)) if heard else [])
         return [
-            unrated(reason) if reason else as_ratings(next(texts), remarks(sound))
+            unrated(reason) if reason else as_ratings(next(answers), remarks(sound))
             for sound, reason in zip(sounds, objections, strict=True)
         ]
 
@@ -84,8 +84,11 @@ class TrainedListening:
         self._answering.close()
 
 
-def as_ratings(text: str, notes: tuple[str, ...] = ()) -> Ratings:
-    """What a description states, as ratings."""
+def as_ratings(answer: Answer, notes: tuple[str, ...] = ()) -> Ratings:
+    """What a description states, as ratings; one without an end states nothing."""
+    text = answer.text
+    if not answer.whole:
+        return unrated(f"the description ran into the limit of tokens: {text[:80]!r}", notes)
     values: dict[Dimension, float] = {}
     missing: dict[Dimension, str] = {}
     read = read_rating(text)
