@@ -83,7 +83,7 @@ def table(folder: Path, weights: Path) -> list[Row]:
             many = SEEDS.get(kind.dimension, 1)
             cases += [(kind.name, kind.dimension, step, more, change) for step, change in kind.steps for more in range(many)]
         for name, dimension, step, more, change in cases:
-            sound = change(source.sound, number + 100 * more)
+            sound = change(source.sound, 1000 + number + 100 * more)
             rated = nisqa.rate(sound)
             rows.append(
                 {"source": source.name, "kind": name, "dimension": dimension, "step": step}
@@ -148,10 +148,14 @@ def tell(curves: Curves) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nisqa", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, required=True)
+    parser.add_argument("--nisqa", type=Path)
+    parser.add_argument("--speech", type=Path)
     parser.add_argument("--table", type=Path, help="read what was measured from this file, or write it there")
     given = parser.parse_args()
+    if given.nisqa is None or given.speech is None:
+        print("left out: fitting the constants needs --nisqa and --speech")
+        print(json.dumps({"left_out": "needs --nisqa and --speech"}))
+        return
     if given.table is not None and given.table.is_file():
         rows = json.loads(given.table.read_text(encoding="utf-8"))
     else:

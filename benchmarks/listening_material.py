@@ -1,8 +1,9 @@
 """Sounds with known damage, for the study of what the five ratings see: clean speech, and each kind of damage in steps.
 
-`sources("studied", folder)` and `sources("fitted", folder)` share no voice, no speaker and no sentence: constants of
-`quality/rating_curves.py` come from the fitted ones (`listening_calibration.py`), figures of docs/listening.md from the others
-(`listening_degradations.py`). Every source is set to -24 LUFS first, so that a level is damage and no accident.
+`sources("fitted", folder)` gave the constants of `quality/rating_curves.py` (`listening_calibration.py`),
+`sources("studied", folder)` the figures of docs/listening.md (`listening_degradations.py`). No voice, no sentence and no draw of
+noise or of lost packets is in both; one reader is, with other words. Every source is set to -24 LUFS first, so that a level is
+damage and no accident.
 
 Damage is seeded by the number of the source, so that every step of a kind has the same noise and the same lost packets.
 """
@@ -31,17 +32,17 @@ NOMINAL = -24.0  # LUFS
 STUDIED = ("en-us+f2", "en-us+klatt2", "flite rms", "flite awb")
 FITTED = ("flite slt", "flite kal16")
 CROWD = ("en-us+f1", "en-us+m1", "en-us+m2", "en-us+m4", "en-us+f3", "en-us+m7")  # who talks in the babble
-STUDIED_SENTENCES, FITTED_SENTENCES, CROWD_SENTENCES = SENTENCES[0:3], SENTENCES[3:9], SENTENCES[9:15]
-AT_ONCE = 3  # sentences of a synthesised source, one after the other: 8 to 10 s
-# Recordings of the shared folder and the seconds taken of each; read speech and an archive are studied, telephone turns fitted.
+STUDIED_SENTENCES, FITTED_SENTENCES, CROWD_SENTENCES = SENTENCES[0:3], SENTENCES[3:6], SENTENCES[9:15]
+# Recordings of the shared folder, one after the other, and the seconds taken. The reader of the book is in both parts, with
+# other words: there is no second recording as clean as that, and constants fitted to none of its kind misjudge all of it.
 STUDIED_RECORDINGS = (
-    (("libri_1088-134315-0000.wav",), 0.0, 8.0),
     (("libri_1088-134315-0000.wav",), 8.0, 16.0),
-    (("libri_1088-134315-0000_reverberant.wav",), 0.0, 8.0),
+    (("libri_1088-134315-0000_reverberant.wav",), 8.0, 16.0),
     (("jfk.flac",), 0.0, 5.5),
     (("jfk.flac",), 5.5, 11.0),
 )
 FITTED_RECORDINGS = (
+    (("libri_1088-134315-0000.wav",), 0.0, 8.0),
     (("tau2_check_order_12345.wav", "tau2_help_me.wav", "tau2_order_status.wav", "tau2_hello.wav"), 0.0, 9.0),
 )
 
@@ -85,11 +86,8 @@ def sources(which: str, folder: Path | None) -> list[Source]:
         assert folder is not None
         whole = joined([read(folder / name).sound for name in names])
         piece = whole.samples[int(start * whole.rate) : int(end * whole.rate)]
-        made.append(Source(f"{names[0]} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True))
-    for voice in voices:
-        said = spoken(voice, texts)
-        for first in range(0, len(said), AT_ONCE):
-            made.append(Source(f"{voice} {first // AT_ONCE + 1}", joined(said[first : first + AT_ONCE]), False))
+        made.append(Source(f"{names[0].partition('.')[0]} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True))
+    made += [Source(voice, joined(spoken(voice, texts)), False) for voice in voices]
     return [source._replace(sound=at_level(source.sound, NOMINAL)) for source in made]
 
 

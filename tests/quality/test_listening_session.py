@@ -259,3 +259,19 @@ def test_a_spent_budget_ends_the_session_and_keeps_what_was_done(tmp_path: Path)
         model = Choice("language_model", {"endpoint": "there", "model": "m"})
         with pytest.raises(BudgetSpent):
             listened(paths, hearing(model), tmp_path / "listen.jsonl", remote)
+
+
+def test_a_listener_behind_a_server_and_a_describer_here(tmp_path: Path) -> None:
+    """Ratings are awaited, descriptions made by the crew; a file that cannot be read is asked about nowhere."""
+    paths = [record(tmp_path / f"{k}.wav", (3, 3, 3, 3, 3)) for k in range(3)]
+    paths.insert(1, tmp_path / "cut.wav")
+    paths[1].write_bytes(b"")
+    with chatting(answer='{"mos": 2.4, "noi": 1.8, "col": 3.6, "dis": 4.2, "loud": 3.9}') as server:
+        remote = Remote({"there": server.endpoint()}, patience=0.0)
+        how = Hearing(Choice("audio_model", {"endpoint": "there", "model": "m"}), TEMPLATE)
+        rows, _ = listened(paths, how, tmp_path / "listen.jsonl", remote)
+        assert len(server.requests) == 3
+    assert [[t.cause for t in row.troubles] for row in rows] == [[], ["unreadable"], [], []]
+    for row in (rows[0], rows[2], rows[3]):
+        assert row.ratings is not None and row.ratings.noi == 1.8
+        assert row.description is not None and row.description.endswith("MOS: 2.4")

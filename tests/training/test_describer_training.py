@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from turnwise.foundation.errors import EngineError, InputError, MissingDependenc
 from turnwise.quality.describer import DESCRIBERS
 from turnwise.quality.listener import LISTENERS
 from turnwise.quality.ratings import Ratings
+from turnwise.training import trackers
 from turnwise.training.describer_evaluation import evaluate_describer, last_model
 from turnwise.training.describer_training import train_describer
 from turnwise.training.growing_file import read_lines
@@ -238,6 +241,30 @@ def test_done_stages_are_left_alone_and_the_rest_goes_on(aligned: tuple[Path, Re
     assert (model / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
+def test_whole_models_go_through_both_stages(aligned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
+    root, _, _ = aligned
+    stages = {"sft": {"epochs": 0.5, "batch": 2}, "alld": {"epochs": 0.5, "batch": 2, "length_norm": True, "beta": 0.4}}
+    made = recipe(root, model={"tune": "full"}, **stages)
+    first = train_describer(made, tmp_path / "out", resume=False, watch=Quiet(), stages=["sft"])
+    assert first == tmp_path / "out" / "sft" / "model"
+    second = train_describer(made, tmp_path / "out", resume=True, watch=Quiet(), stages=["alld"])
+    assert second == tmp_path / "out" / "alld" / "model"
+    before, after = weights(first), weights(second)
+    assert before.keys() == after.keys() == weights(root / "base").keys()
+    assert any(not torch.equal(before[key], after[key]) for key in after)
+
+
+def test_an_adapter_over_a_whole_model_of_ours(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
+    """Fine-tuned whole elsewhere, gone on with by LoRA; a rate of nearly nothing leaves what it knows."""
+    root, _, model = learned
+    made = recipe(root, start=str(model), sft={"epochs": 1, "batch": 8, "rate": 1e-9})
+    adapted = train_describer(made, tmp_path / "out", resume=False, watch=Quiet())
+    card = json.loads((adapted / "describer.json").read_text())
+    assert (card["base"], card["tuned"]) == (str(model), "lora")
+    describing = DESCRIBERS.build("trained", {"model": str(adapted), "most_tokens": 12}).open()
+    assert describing.describe(UNKNOWN, read_sound(root / "t3.wav"), seed=1) == "MOS: 2.6"
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -368,35 +395,38 @@ def test_coarse_numbers_learn_too(aligned: tuple[Path, Recipe, Path], tmp_path: 
     assert {weight.dtype for weight in weights(model).values()} == {torch.float32}
 
 
-def test_those_who_watch_from_elsewhere(
+TOLD = [
+    (1, ["train/loss", "train/norm", "train/rate"]),
+    (1, ["held out/loss"]),
+]
+
+
+def short(aligned: tuple[Path, Recipe, Path], **more: Any) -> Recipe:
+    """One step and one validation."""
+    return recipe(aligned[0], sft={"epochs": 1, "batch": 4, "kinds": ["caption"]}, **more)
+
+
+def test_weights_and_biases_gets_every_line(
     aligned: tuple[Path, Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TensorBoard and W&B get every line, with a name for each side; stand-ins record it, as neither is needed here."""
-    import accelerate.tracking
+    """A stand-in with the package's interface, as the real one wants an account."""
+    told: list[Any] = []
+    run = SimpleNamespace(log=lambda values, step: told.append((step, sorted(values))), finish=lambda: told.append("end"))
+    module = ModuleType("wandb")
+    module.init = lambda **settings: told.append(settings) or run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    monkeypatch.setattr(trackers, "needed", lambda names: None)
+    train_describer(short(aligned, track=["wandb"]), tmp_path / "out", resume=False, watch=Quiet())
+    assert told == [{"project": "tiny", "name": "sft", "dir": str(tmp_path / "out" / "sft")}, *TOLD, "end"]
 
-    from turnwise.training import describer_training
 
-    told: list[tuple[str, Any]] = []
+def test_tensorboard_gets_every_line(aligned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    class Tracker:
-        def __init__(self, name: str, **settings: Any) -> None:
-            self.kind = settings.get("logging_dir", "wandb")
-            told.append(("begin", name))
-
-        def log(self, values: dict[str, float], step: int) -> None:
-            told.append((f"{step}", sorted(values)))
-
-        def finish(self) -> None:
-            told.append(("end", None))
-
-    monkeypatch.setattr(accelerate.tracking, "TensorBoardTracker", Tracker, raising=False)
-    monkeypatch.setattr(describer_training, "_there", lambda package: True)
-    root, _, _ = aligned
-    made = recipe(root, track=["tensorboard"], sft={"epochs": 1, "batch": 4, "kinds": ["caption"]})
-    train_describer(made, tmp_path / "out", resume=False, watch=Quiet())
-    assert told == [
-        ("begin", "sft"),
-        ("1", ["train/loss", "train/norm", "train/rate"]),
-        ("1", ["held out/loss"]),
-        ("end", None),
-    ]
+    model = train_describer(short(aligned, track=["tensorboard"]), tmp_path / "out", resume=False, watch=Quiet())
+    events = EventAccumulator(str(tmp_path / "out" / "sft" / "tensorboard"))
+    events.Reload()
+    assert sorted(events.Tags()["scalars"]) == ["held out/loss", "train/loss", "train/norm", "train/rate"]
+    (seen,) = events.Scalars("train/loss")
+    assert (seen.step, seen.value) == (1, pytest.approx(lines(model)[0].loss))

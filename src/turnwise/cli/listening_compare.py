@@ -183,7 +183,7 @@ def _print_standing(found: Standing) -> None:
             interval = f"[{_signed(one_of.low or 0.0)}, {_signed(one_of.high or 0.0)}]" if known else "no interval"
             click.echo(f"{place:>3}. {_signed(one_of.value)} {interval:>16}  {plain_text(one_of.system)}")
         if found.ranking.separated:
-            click.echo("Some systems never lost: how far they lead, and their intervals, follow from the one tie added to each pair.")
+            click.echo("Some systems never lost: their lead and its interval follow from the one tie added to each pair.")
     for system, count in found.unpaired.items():
         if count:
             click.echo(f"left out: {count} turns that only {plain_text(system)} has rated")

@@ -82,11 +82,11 @@ def _past(exchange: Exchange, user_words: UserWords) -> list[str]:
 
 def _user(spoken: Spoken, user_words: UserWords) -> str:
     words = spoken.user_heard if user_words == "heard" and spoken.user_heard is not None else spoken.user.text
-    return f"user {spoken.number}: {quoted(words) if words.strip() else '(no word was understood)'}"
+    return f"user {spoken.number}: {quoted(words) if understood(words) else '(no word was understood)'}"
 
 
 def _agent(spoken: Spoken) -> str:
-    if spoken.agent.strip():
+    if understood(spoken.agent):
         return f"agent {spoken.number}: {quoted(spoken.agent)}"
     return f"agent {spoken.number}: {'(no word was understood)' if spoken.agent_clip is not None else '(gave no answer)'}"
 
@@ -101,3 +101,8 @@ def _escaped(match: re.Match[str]) -> str:
         code -= 0x10000
         return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
     return f"\\u{code:04x}"
+
+
+def understood(words: str) -> bool:
+    """Whether a transcript holds a word; recognisers write stops where they heard none."""
+    return any(letter.isalnum() for letter in words)

@@ -32,7 +32,7 @@ class Fault(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
 
     cause: str
     detail: str = ""
-    partial: dict[str, Score | Abstention] = {}  # what a judge of several criteria could say all the same
+    partial: dict[str, Verdict] = {}  # what a judge of several criteria says of each, where one of them is at fault
 
 
 class Silence(msgspec.Struct, frozen=True, tag="silence"):

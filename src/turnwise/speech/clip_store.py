@@ -131,7 +131,10 @@ def _flac(pcm: NDArray[np.int16], rate: int) -> bytes:
 
     # Written to memory first: a full disk then shows as an ordinary OSError with its reason.
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, rate, format="FLAC", subtype="PCM_16")
+    try:
+        soundfile.write(buffer, pcm, rate, format="FLAC", subtype="PCM_16")
+    except soundfile.LibsndfileError as error:
+        raise EngineError("broken-audio", f"a sound of {rate} samples per second cannot be stored as FLAC") from error
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ from turnwise.agents.agent import Reply
 from turnwise.foundation.errors import EngineError, RunStopped, TurnwiseError
 from turnwise.foundation.remote import BudgetSpent
 from turnwise.foundation.secrets import without_keys, without_secrets
-from turnwise.judges.verdict import Abstention, Fault, Score, Verdict
+from turnwise.judges.verdict import Fault, Verdict
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.cell import Ruling
 from turnwise.study.plan import JudgePlan
@@ -80,5 +80,9 @@ def ruling_of(judge: JudgePlan, verdicts: Mapping[str, Verdict]) -> Ruling | Fau
     broken: Any = next((v for v in verdicts.values() if isinstance(v, Fault)), None)
     if broken is None:
         return recordable(Ruling(verdicts), Ruling)
-    kept = {name: v for name, v in verdicts.items() if isinstance(v, Score | Abstention)}
-    return recordable(Fault(whole_text(broken.cause), whole_text(without_secrets(broken.detail)), kept), Fault)
+    each = {name: _clean(v) if isinstance(v, Fault) else v for name, v in verdicts.items()}
+    return recordable(msgspec.structs.replace(_clean(broken), partial=each), Fault)
+
+
+def _clean(fault: Fault) -> Fault:
+    return Fault(whole_text(fault.cause), whole_text(without_secrets(fault.detail)))

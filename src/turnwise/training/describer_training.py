@@ -37,16 +37,15 @@ from turnwise.speech.weights import (
     seeded,
     versions,
 )
+from turnwise.training import trackers
 from turnwise.training.alld import scorer
 from turnwise.training.audio_batches import refuse_unheard
 from turnwise.training.example_file import Example, data_digest, of_split, read_examples
-from turnwise.training.loop import Line, Run, Watch, train_stage
+from turnwise.training.loop import Run, Watch, train_stage
 from turnwise.training.objectives import Aligning, Fitting, Objective
 from turnwise.training.own_answers import own_answers, pairs
 from turnwise.training.recipe import Alld, Recipe, decisive, training_digest
 from turnwise.training.reference import refer
-
-_TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -89,16 +88,7 @@ def needed(recipe: Recipe) -> None:
         raise MissingDependency("accelerate", INSTALL) from None
     if recipe.model.tune == "lora":
         lora_versions()
-    for tracker in recipe.track:
-        if not any(_there(package) for package in _TRACKERS[tracker]):
-            raise MissingDependency(tracker, f"pip install {tracker}")
-
-
-def _there(package: str) -> bool:
-    try:
-        return bool(versions(package))
-    except MissingDependency:
-        return False
+    trackers.needed(recipe.track)
 
 
 def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool) -> None:
@@ -197,10 +187,12 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
     if isinstance(stage, Alld):
         chosen, objective = _alignment(recipe, stage, chosen, origin, folder, processor, accelerator, watch)
     network = _network(recipe, origin)
-    track, end = _tracker(recipe, name, folder, accelerator)
-    run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, track)
-    trained = train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
-    end()
+    others = trackers.Trackers(recipe.track if accelerator.is_main_process else (), recipe.name, name, folder)
+    run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, others.tell)
+    try:
+        trained = train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
+    finally:
+        others.close()
     _export(recipe, name, accelerator, trained, network, processor, origin, questions, folder / "model")
     del trained, network
     accelerator.free_memory()
@@ -296,31 +288,6 @@ def _network(recipe: Recipe, origin: _Origin) -> Any:
             raise InputError(f"model.targets: {str(error).partition(chr(10))[0][:200]}") from error
     assert all(weight.dtype == torch.float32 for weight in network.parameters() if weight.requires_grad)
     return network
-
-
-def _tracker(recipe: Recipe, name: str, folder: Path, accelerator: Any) -> tuple[Callable[[Line], None], Callable[[], None]]:
-    """What is told of every line to those who watch from elsewhere, and how that ends."""
-    trackers: list[Any] = []
-    if recipe.track and accelerator.is_main_process:
-        kinds = importlib.import_module("accelerate.tracking")
-        if "tensorboard" in recipe.track:
-            trackers.append(kinds.TensorBoardTracker(name, logging_dir=str(folder / "tensorboard")))
-        if "wandb" in recipe.track:
-            trackers.append(kinds.WandBTracker(recipe.name, name=name, dir=str(folder)))
-
-    def track(line: Line) -> None:
-        side = "held out" if line.held_out else "train"
-        rate = {} if line.held_out else {"rate": line.rate, "norm": line.norm}
-        for tracker in trackers:
-            tracker.log(
-                {f"{side}/{key}": value for key, value in {"loss": line.loss, **rate, **line.more}.items()}, step=line.step
-            )
-
-    def end() -> None:
-        for tracker in trackers:
-            tracker.finish()
-
-    return track, end
 
 
 def _export(

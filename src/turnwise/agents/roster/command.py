@@ -181,8 +181,9 @@ class ProgramSession:
                 started = time.perf_counter()
                 line = await program.ask(request.id, msgspec.json.encode(request), self._own.timeout)
                 seconds = time.perf_counter() - started if ready else None
-            answer = _convert(msgspec.json.decode, line)
-            return await asyncio.to_thread(_reply, self._own, self._clips, answer, seconds, notes)
+                answer = _convert(msgspec.json.decode, line)
+                # While the files it was given are there: it may answer with one of them.
+                return await asyncio.to_thread(_reply, self._own, self._clips, answer, seconds, notes)
 
     async def close(self) -> None:
         await asyncio.gather(*(program.end() for program in self._programs))

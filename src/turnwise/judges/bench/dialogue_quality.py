@@ -21,7 +21,7 @@ from typing import Any
 
 from turnwise.judges.judge import Criterion, Exchange
 from turnwise.judges.model_judge import ModelJudge, Question, model_judge, service
-from turnwise.judges.retelling import FENCED, SETTING, TAKEN_DOWN, UNHEARD, UserWords, check_user_words, history, turn
+from turnwise.judges.retelling import FENCED, SETTING, TAKEN_DOWN, UNHEARD, UserWords, check_user_words, history, turn, understood
 from turnwise.judges.score_form import Metric, ScoreForm
 from turnwise.judges.verdict import Abstention
 
@@ -60,7 +60,7 @@ def judge(
     form = ScoreForm(task, METRICS)
 
     def question(exchange: Exchange) -> Question:
-        if not exchange.now.agent.strip():
+        if not understood(exchange.now.agent):
             return Question(None, settled=dict.fromkeys(form.criteria, Abstention(UNHEARD)))
         ask = f"Score the answer of agent {exchange.now.number}."
         return Question(form, (f"{history(exchange, user_words)}\n\n{turn(exchange, user_words)}\n\n{ask}",))

@@ -35,7 +35,7 @@ from turnwise.judges.reading import (
     sentence,
     truth,
 )
-from turnwise.judges.retelling import FENCED, SETTING, TAKEN_DOWN, UNHEARD, UserWords, check_user_words, history, turn
+from turnwise.judges.retelling import FENCED, SETTING, TAKEN_DOWN, UNHEARD, UserWords, check_user_words, history, turn, understood
 from turnwise.judges.severity import criterion
 from turnwise.judges.verdict import Abstention, Score
 
@@ -210,7 +210,7 @@ def judge(
     )
 
     def question(exchange: Exchange) -> Question:
-        if not exchange.now.agent.strip():
+        if not understood(exchange.now.agent):
             return Question(None, settled=dict.fromkeys(form.criteria, Abstention(UNHEARD)))
         ask = f"Which failures does the answer of agent {exchange.now.number} show?"
         return Question(form, (f"{history(exchange, user_words)}\n\n{turn(exchange, user_words)}\n\n{ask}",))
