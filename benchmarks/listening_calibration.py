@@ -9,11 +9,11 @@ own; each sound weighs as much as its rating is above 1, so that errors count in
 sources have when they are clean. What PLCMOS is expected to give is a linear fit over all sounds without lost packets, and its
 curve is fitted to packets that were repeated and coded again, where the rules see nothing. What the four fitted ratings and what
 P.808 say of `mos` is fitted over all sounds; `mos` is the geometric mean of the two above 1, which came closer than either, their
-arithmetic mean, or a linear fit to all five. Prints the constants, ready to be pasted, and the errors on the fitted sounds. `--table`
-keeps what was measured.
+arithmetic mean, or a linear fit to all five. Prints the constants, ready to be pasted, and the errors on the fitted sounds.
+`--table` keeps what was measured, or reads it from there.
 
-Sources were divided after a first look at what NISQA says of them when they are clean, so that both halves have good and poor
-ones. Voices of eSpeak NG are not among the fitted ones: NISQA rates them like damaged speech (docs/listening.md).
+Sources were divided after a first look at what NISQA says of them, so that both parts have good and poor ones. Voices of eSpeak
+NG are not among the fitted ones: NISQA rates them like damaged speech (docs/listening.md).
 """
 
 from __future__ import annotations

@@ -77,16 +77,16 @@ def spoken(voice: str, sentences: tuple[str, ...]) -> list[Sound]:
 def sources(which: str, folder: Path | None) -> list[Source]:
     """Synthesised speech, and recordings where there is a folder of them."""
     voices, texts, recordings = (
-        (STUDIED, STUDIED_SENTENCES, STUDIED_RECORDINGS)
-        if which == "studied"
-        else (FITTED, FITTED_SENTENCES, FITTED_RECORDINGS)
+        (STUDIED, STUDIED_SENTENCES, STUDIED_RECORDINGS) if which == "studied" else (FITTED, FITTED_SENTENCES, FITTED_RECORDINGS)
     )
     made = []
     for names, start, end in recordings if folder is not None else ():
         assert folder is not None
         whole = joined([read(folder / name).sound for name in names])
         piece = whole.samples[int(start * whole.rate) : int(end * whole.rate)]
-        made.append(Source(f"{names[0].partition('.')[0]} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True))
+        made.append(
+            Source(f"{names[0].partition('.')[0]} from {start:g} s", Sound(np.ascontiguousarray(piece), whole.rate), True)
+        )
     made += [Source(voice, joined(spoken(voice, texts)), False) for voice in voices]
     return [source._replace(sound=at_level(source.sound, NOMINAL)) for source in made]
 
@@ -188,7 +188,9 @@ def concealed(sound: Sound, seed: int, loss: float) -> Sound:
     return coded(lossy(sound, seed, loss, "repeat"), seed, "OGG", "OPUS", 16000, 0.95)
 
 
-def _kind(name: str, dimension: Dimension, unit: str, steps: tuple[float, ...], change: Callable[..., Sound], key: str, **more: object) -> Kind:  # noqa: E501
+def _kind(
+    name: str, dimension: Dimension, unit: str, steps: tuple[float, ...], change: Callable[..., Sound], key: str, **more: object
+) -> Kind:
     return Kind(name, dimension, unit, tuple((step, partial(change, **{key: step}, **more)) for step in steps))
 
 
@@ -215,7 +217,12 @@ KINDS: tuple[Kind, ...] = (
     _kind("clipping", "col", "share of samples", (0.02, 0.05, 0.1, 0.2, 0.4), clipped, "share"),
     Kind("mp3", "col", "kbit/s", tuple((rate, _mp3(level)) for rate, level in ((57, 0.7), (24, 0.9), (16, 0.95), (8, 0.99)))),
     Kind("opus", "col", "kbit/s", tuple((rate, _opus(level)) for rate, level in ((44, 0.85), (20, 0.95), (12, 0.98), (7, 1.0)))),
-    Kind("telephone codecs", "col", "mu-law, ADPCM, GSM", tuple((n, _telephone(code)) for n, code in enumerate(("ULAW", "IMA_ADPCM", "GSM610"), 1))),  # noqa: E501
+    Kind(
+        "telephone codecs",
+        "col",
+        "mu-law, ADPCM, GSM",
+        tuple((n, _telephone(code)) for n, code in enumerate(("ULAW", "IMA_ADPCM", "GSM610"), 1)),
+    ),
     _kind("packets lost, silence", "dis", "share", LOSSES, lossy, "loss", fill="zero"),
     _kind("packets lost, repeated", "dis", "share", LOSSES, lossy, "loss", fill="repeat"),
     _kind("packets repeated, then Opus", "dis", "share", (0.0, *LOSSES), concealed, "loss"),

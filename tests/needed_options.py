@@ -15,6 +15,7 @@ STANDS_FOR: dict[str, Any] = {"command": ["true"], "python": sys.executable}
 ONE_OF: dict[tuple[str, str], dict[str, str | list[str]]] = {
     ("agent", "command"): {"command": ["true"]},
     ("estimator", "nisqa"): {"weights": "model.safetensors"},
+    ("listener", "nisqa"): {"weights": "model.safetensors"},
     ("estimator", "mosanet"): {"checkpoint": "model.safetensors", "whisper": ""},
 }
 

@@ -21,11 +21,13 @@ from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import MissingDependency
 from turnwise.foundation.lineage import CARRIERS, lineage
 from turnwise.judges.judge import JUDGES
+from turnwise.quality.describer import DESCRIBERS
 from turnwise.quality.estimator import ESTIMATORS
+from turnwise.quality.listener import LISTENERS
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
 
-SHELVES = (AGENTS, ESTIMATORS, JUDGES, PERTURBATIONS, RECOGNIZERS, SYNTHESIZERS)
+SHELVES = (AGENTS, DESCRIBERS, ESTIMATORS, JUDGES, LISTENERS, PERTURBATIONS, RECOGNIZERS, SYNTHESIZERS)
 PLUGINS = [(catalog, name) for catalog in SHELVES for name in catalog.cards()]
 DATA = [
     *((AGENTS, "frame", path) for path in sorted(KNOWLEDGE.glob("*.toml"))),
@@ -57,7 +59,14 @@ def identity_if_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     fakes = {name: pretending(name) for name in real}
     imported_whole: list[Catalog] = []
     weights = least_weights(tmp_path / "weights")
-    for shelf in (AGENTS, ESTIMATORS, RECOGNIZERS, SYNTHESIZERS):  # one plug-in imports another by name, and would miss the fakes
+    for shelf in (
+        AGENTS,
+        DESCRIBERS,
+        ESTIMATORS,
+        LISTENERS,
+        RECOGNIZERS,
+        SYNTHESIZERS,
+    ):  # one plug-in imports another by name, and would miss the fakes
         for each in shelf.cards():
             shelf.factory(each)
 

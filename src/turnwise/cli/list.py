@@ -14,6 +14,8 @@ KINDS = {
     "engines": [("turnwise.speech.engine", "SYNTHESIZERS"), ("turnwise.speech.engine", "RECOGNIZERS")],
     "perturbations": [("turnwise.speech.perturbation", "PERTURBATIONS")],
     "estimators": [("turnwise.quality.estimator", "ESTIMATORS")],
+    "listeners": [("turnwise.quality.listener", "LISTENERS")],
+    "describers": [("turnwise.quality.describer", "DESCRIBERS")],
 }
 STUDIES = "studies"
 

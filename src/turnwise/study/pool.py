@@ -33,7 +33,7 @@ _STARTING = threading.Lock()  # a child inherits the environment of the whole pr
 DIED = "worker-died"
 TOGETHER = 64  # tasks a device is given at once at most; the part there divides them by what it takes at a time
 # Each process works with one thread: two processes with one thread each beat one with two, and never fight over the cores. A
-# process that holds a device has what it finds.
+# process that holds a GPU has what it finds.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -75,7 +75,8 @@ class Processes:
         packed = pickle.dumps(kit)
         held = visible_devices() if devices is None else tuple(devices)
         light = [_Seat(packed, _ONE_THREAD) for _ in range(size)]
-        heavy = [_Seat(packed, {"CUDA_VISIBLE_DEVICES": device}) for device in held] or [_Seat(packed, {})]
+        half = dict.fromkeys(_ONE_THREAD, str(max(1, (os.cpu_count() or 1) // 2)))  # the other half is for the rest of the run
+        heavy = [_Seat(packed, {"CUDA_VISIBLE_DEVICES": device}) for device in held] or [_Seat(packed, half)]
         self._seats = [*light, *heavy]
         self._threads = ThreadPoolExecutor(len(self._seats), thread_name_prefix="turnwise-pool")
         self._light = _Room(light, self._threads, together=1)

@@ -267,12 +267,13 @@ class Worker:
     def _ask(self, tasks: Sequence[Ask]) -> list[Thought]:
         session = self._opened(tasks[0].part)
         thoughts: list[Thought] = []
-        size = session.batch if isinstance(session, SessionMany) else 1
+        together = session if isinstance(session, SessionMany) else None
+        size = together.batch if together is not None else 1
         for start in range(0, len(tasks), size):
             some = tasks[start : start + size]
             began = time.perf_counter()
-            if isinstance(session, SessionMany):
-                replies = session.answer_many([Asked(task.view, task.seed) for task in some])
+            if together is not None:
+                replies = together.answer_many([Asked(task.view, task.seed) for task in some])
             else:
                 replies = [session.answer(task.view, seed=task.seed) for task in some]
             seconds = time.perf_counter() - began
