@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 import tiny_describer
 from tiny_describer import Quiet, caption, comparison, recipe, write_examples
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_sound
-from turnwise.foundation.errors import EngineError, InputError, MissingDependency
+from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError
 from turnwise.quality.describer import DESCRIBERS
 from turnwise.quality.listener import LISTENERS
 from turnwise.quality.ratings import Ratings
@@ -293,14 +294,15 @@ def test_other_data_and_other_weights_do_not_go_on(aligned: tuple[Path, Recipe, 
     data = msgspec.structs.replace(made.data, examples=str(other))
     with pytest.raises(InputError, match="begun with other examples"):
         train_describer(msgspec.structs.replace(made, data=data), root / "out", resume=True, watch=Quiet())
-    readme = root / "base" / "chat_template.jinja"
-    text = readme.read_text()
-    try:
-        readme.write_text(text + " ")
-        with pytest.raises(InputError, match="begun with other weights"):
-            train_describer(made, root / "out", resume=True, watch=Quiet())
-    finally:
-        readme.write_text(text)
+    for model in ("base", "expert"):
+        template = root / model / "chat_template.jinja"
+        text = template.read_text()
+        try:
+            template.write_text(text + " ")
+            with pytest.raises(InputError, match=f"begun with other weights than .*{model} has now"):
+                train_describer(made, root / "out", resume=True, watch=Quiet())
+        finally:
+            template.write_text(text)
 
 
 def test_folders_that_cannot_be_trained_in_or_from(aligned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
@@ -310,7 +312,7 @@ def test_folders_that_cannot_be_trained_in_or_from(aligned: tuple[Path, Recipe, 
     with pytest.raises(InputError, match="is not empty and holds no training"):
         train_describer(made, tmp_path / "full", resume=False, watch=Quiet())
     sft = {"epochs": 1, "batch": 4}
-    with pytest.raises(InputError, match=r"start: .* is not a folder"):
+    with pytest.raises(InputError, match="nowhere does not exist"):
         train_describer(recipe(root, start="nowhere", sft=sft), tmp_path / "a", resume=False, watch=Quiet())
     whole = recipe(root, start=str(model), model={"tune": "full"}, sft=sft)
     with pytest.raises(InputError, match="is an adapter, which full tuning cannot go on from"):
@@ -319,6 +321,13 @@ def test_folders_that_cannot_be_trained_in_or_from(aligned: tuple[Path, Recipe, 
         train_describer(recipe(root, model={"targets": "nothing"}, sft=sft), tmp_path / "c", resume=False, watch=Quiet())
     with pytest.raises(InputError, match=r"has no stage \[alld\]"):
         train_describer(recipe(root, sft=sft), tmp_path / "d", resume=False, watch=Quiet(), stages=["alld"])
+    with pytest.raises(InputError, match="alld goes on from sft, which is not done"):
+        train_describer(made, tmp_path / "d", resume=False, watch=Quiet(), stages=["alld"])
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        lost = recipe(root, sft=sft, alld={"reference": str(tmp_path / "nowhere")})
+        train_describer(lost, tmp_path / "f", resume=False, watch=Quiet())
+    with FileLock(root / "out" / ".lock"), pytest.raises(StorageError, match="in use by another training"):
+        train_describer(made, root / "out", resume=True, watch=Quiet())
     with pytest.raises(InputError, match="holds no trained model"):
         last_model(made, tmp_path / "e")
 

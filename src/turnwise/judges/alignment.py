@@ -1,7 +1,7 @@
 """What two texts have in common in the same order: the best local alignment of their tokens, by weight.
 
 Only places that a common word reaches are looked at, because every other place is worth nothing. Of longer texts the first 500
-words are compared, which takes tenths of a second even where a text says one word over and over.
+words are compared, which takes about a second at worst, where a text says one word over and over.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ _LONGEST = 0.4  # seconds; what stays away longer is a pause
 _SKIP = 4  # blocks after the edge of a gap in which it has not ended
 _BACK = 8.0  # dB below what it was, at which a sound is back
 _SIDE = 320  # samples, 20 ms on either side of a gap that are compared
+_GUARD = 32  # samples, 2 ms by which the edges of a gap may be found too late or too early
 _ALIKE, _UNLIKE = 7.0, 13.0  # dB, standard deviation over the bands between the two sides: a gap for sure, certainly none
 _SMOOTH = 40  # blocks, 20 ms: the frames whose level says what is loud and what is speech
 _SPEECH = 30.0  # dB below the loud parts
@@ -90,8 +91,9 @@ def _gaps(samples: NDArray[np.float64]) -> tuple[float, int]:
 
 def _likeness(samples: NDArray[np.float64], start: int, end: int) -> float:
     """1 where the sound goes on after the gap as it was before, 0 where another sound follows."""
-    left, right = samples[max(0, start - _SIDE) : start], samples[end : end + _SIDE]
-    if len(left) < _SIDE or len(right) < _SIDE:
+    first, last = start - _GUARD - _SIDE, end + _GUARD
+    left, right = samples[max(0, first) : start - _GUARD], samples[last : last + _SIDE]
+    if first < 0 or len(right) < _SIDE:
         return 1.0
     window = np.hanning(_SIDE)
     apart = [np.add.reduceat(np.abs(np.fft.rfft(side * window)) ** 2, _EDGES)[:-1] + 1e-9 for side in (left, right)]

@@ -14,14 +14,15 @@ from __future__ import annotations
 import importlib
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from turnwise.foundation.errors import InputError, MissingDependency
-from turnwise.foundation.fingerprint import fingerprint, seed_of
+from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.whole_file import write_whole
 from turnwise.quality.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
 from turnwise.quality.sound_questions import Kind
@@ -53,20 +54,24 @@ class Begun(msgspec.Struct, frozen=True):
 
     recipe: str  # fingerprints
     data: str
-    base: str
+    weights: dict[str, str]  # of the models that it names
     written: dict[str, Any]  # what of the recipe decides the weights, to be read
 
 
 def train_describer(recipe: Recipe, out: Path, *, resume: bool, watch: Watch, stages: Sequence[str] = ()) -> Path:
     """Carry out the stages that are not done (all, or those named); the folder of the last model."""
     needed(recipe)
-    for name in stages:
-        recipe.stage(name)
+    _in_order(recipe, out, stages)
     examples = read_examples(Path(recipe.data.examples))
     accelerator = _accelerator(recipe, 1)
-    if accelerator.is_main_process:
-        _begin(recipe, examples, out, resume)
-    accelerator.wait_for_everyone()
+    with _alone(out) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            _begin(recipe, examples, out, resume)
+        accelerator.wait_for_everyone()
+        return _carry_out_all(recipe, examples, out, stages, watch)
+
+
+def _carry_out_all(recipe: Recipe, examples: Sequence[Example], out: Path, stages: Sequence[str], watch: Watch) -> Path:
     model = Path(recipe.start) if recipe.start else None
     for name in recipe.stages:
         folder = out / name
@@ -94,15 +99,14 @@ def needed(recipe: Recipe) -> None:
 def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool) -> None:
     """Note down what the folder is for, or see that it is for this."""
     path = out / "recipe.json"
-    base = find_weights(recipe.model.base, recipe.model.revision).identity()
     begun = Begun(
         recipe=training_digest(recipe),
         data=data_digest(examples),
-        base=fingerprint(*sorted(base.values())),
+        weights=_named_weights(recipe),
         written=decisive(recipe),
     )
     if not path.is_file():
-        if out.is_dir() and any(out.iterdir()):
+        if any(path.name != ".lock" for path in out.iterdir()):
             raise InputError(f"{out} is not empty and holds no training", "choose another folder")
         write_whole(path, msgspec.json.format(msgspec.json.encode(begun), indent=2) + b"\n")
         return
@@ -119,8 +123,43 @@ def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool)
         raise InputError(
             f"{out} was begun with other examples than {recipe.data.examples} holds now", "train into another folder"
         )
-    if before.base != begun.base:
-        raise InputError(f"{out} was begun with other weights than {recipe.model.base} has now", "train into another folder")
+    for model in sorted(before.weights.keys() | begun.weights.keys()):
+        if before.weights.get(model) != begun.weights.get(model):
+            raise InputError(f"{out} was begun with other weights than {model} has now", "train into another folder")
+
+
+def _named_weights(recipe: Recipe) -> dict[str, str]:
+    """Every model that the recipe names, found before hours are spent on what comes first."""
+    named = {recipe.model.base: recipe.model.revision}
+    if recipe.alld is not None:
+        named[recipe.alld.reference] = recipe.alld.reference_revision
+    if recipe.start:
+        named[recipe.start] = "main"
+    return {model: find_weights(model, revision).identity()["weights"] for model, revision in named.items()}
+
+
+def _in_order(recipe: Recipe, out: Path, stages: Sequence[str]) -> None:
+    """A stage is not begun before those that the recipe puts before it."""
+    for name in stages:
+        recipe.stage(name)
+        for before in recipe.stages[: recipe.stages.index(name)]:
+            if before not in stages and not (out / before / "model").is_dir():
+                raise InputError(f"{name} goes on from {before}, which is not done in {out}", f"first: --stage {before}")
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """No two trainings in one folder; the lock goes with the process that holds it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise StorageError(f"{out} is in use by another training", "wait for it, or choose another folder") from None
+    except OSError as error:
+        raise StorageError(f"{out} cannot be used: {error.strerror}", "permit writing there") from error
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], at: str = "") -> list[str]:
@@ -160,8 +199,6 @@ def _origin(recipe: Recipe, before: Path | None) -> _Origin:
     base = find_weights(recipe.model.base, recipe.model.revision)
     if before is None:
         return _Origin(base)
-    if not before.is_dir():
-        raise InputError(f"start: {before} is not a folder", "name the folder `model` of an earlier training")
     card = card_of(before)
     if card is None or card.tuned == "full":
         return _Origin(find_weights(str(before)))

@@ -6,7 +6,7 @@ a stretch with new numbers or with words that the user has just said is progress
 ("a table for two, at seven" after "a table for two").
 Sees copies, rewordings that keep most of the words, and one old sentence within a longer reply. Does not see the same thought in
 other words, and cannot tell a repetition the user asked for from one that nobody wanted, except by the words of the request.
-Needs no annotation; without a corpus all words weigh the same.
+Of replies longer than 500 words only the first 500 are compared. Needs no annotation; without a corpus all words weigh the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from turnwise.dialogues.dialogue import Turn
-from turnwise.judges.alignment import aligned
+from turnwise.judges.alignment import LONGEST, aligned
 from turnwise.judges.instrument import TextJudge
 from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.learned import Learned, learned
@@ -59,7 +59,7 @@ class _Sitting:
                 return 0.15
             return 0.3 + 0.7 * self._corpus.weight(word, scene.dialogue)
 
-        total = sum(map(weight, scene.reply))
+        total = sum(map(weight, scene.reply[:LONGEST]))
         likeness = self._corpus.likeness
         vector = likeness.vector(scene.reply)
         best, quoted = 0.0, ""
