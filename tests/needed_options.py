@@ -30,7 +30,7 @@ def needed(catalog: Catalog, name: str, folder: Path | None = None) -> dict[str,
 
 
 def least_weights(folder: Path) -> Path:
-    """A folder that passes for a model (a configuration, one tensor), for a clone of MiMo-Audio, and for a folder of recordings."""
+    """A folder that passes for a model (a configuration, one tensor), a clone of MiMo-Audio, and a folder of recordings."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text("{}")
     header = json.dumps({"weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
