@@ -171,6 +171,8 @@ def main() -> None:
         print(f"{dimension}: span {span}")
         tell(curves)
         if dimension == "dis":
+            theirs = np.array([row["nisqa dis"] for row in rows])
+            print(f"    {agreement(ratings['dis'][own], theirs[own])} by the rules alone")
             ratings["dis"] = 1 + span * np.minimum(read_off(rows, curves), by_plcmos(rows, ratings))
         theirs = np.array([row[f"nisqa {dimension}"] for row in rows])
         print(f"    {agreement(ratings[dimension][own], theirs[own])} on clean sounds and own damage")

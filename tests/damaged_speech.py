@@ -1,7 +1,7 @@
 """Speech for tests of what listens, and damage to it: a voice made of numbers, a real synthesizer where there is one, recordings.
 
-    for voice in voices(): ...      # (name, sound), at -24 LUFS; the made one is always there
-    noisy(sound, 10), lowpassed(sound, 3400), clipped(sound, 0.2), lost(sound, 0.1), repeated(sound, 0.1), gained(sound, -20)
+for voice in voices(): ...      # (name, sound), at -24 LUFS; the made one is always there
+noisy(sound, 10), lowpassed(sound, 3400), clipped(sound, 0.2), lost(sound, 0.1), repeated(sound, 0.1), gained(sound, -20)
 """
 
 from __future__ import annotations

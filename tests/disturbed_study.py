@@ -76,7 +76,7 @@ class World:
     def study(self, folder: Path, count: int, rounds: int, **changes: Any) -> Study:
         """`changes` of the endpoints, and `arms`, those that are wanted."""
         wanted = changes.pop("arms", tuple(ARMS))
-        settings = {"key": KEY_NAME, "idle": 0.4, "timeout": 5.0, "connections": 32, **changes}
+        settings = {"key": KEY_NAME, "idle": 0.8, "timeout": 5.0, "connections": 32, **changes}
         endpoints = {name: self.proxy.endpoint(name, **settings) for name in self.proxy.servers}
         chat = {"endpoint": "agents"}
         chain = {

@@ -50,7 +50,9 @@ def test_a_wrong_rating_is_a_reason(value: object, said: str) -> None:
     assert reading.values == {name: WHOLE[name] for name in ("noi", "col", "dis", "loud")}
 
 
-@pytest.mark.parametrize("text", ["", "I cannot rate this.", "about 2.4", "{", '{"mos": 3', "{}", '{"a": 1}', "[1, 2]", '{"mos": NaN}'])
+@pytest.mark.parametrize(
+    "text", ["", "I cannot rate this.", "about 2.4", "{", '{"mos": 3', "{}", '{"a": 1}', "[1, 2]", '{"mos": NaN}']
+)
 def test_an_answer_without_ratings_gives_none(text: str) -> None:
     reading = read_answer(text)
     assert reading.values == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from turnwise.quality.windows import hear, hear_remote, over_windows, pieces
 
 
 def plain(value: float, source: str = "a rule (1 dB)", **given: object) -> Ratings:
-    return Ratings(value, value, value, value, value, sources=dict.fromkeys(("mos", "noi", "col", "dis", "loud"), source), **given)  # type: ignore[arg-type]
+    return Ratings(
+        value, value, value, value, value, sources=dict.fromkeys(("mos", "noi", "col", "dis", "loud"), source), **given
+    )  # type: ignore[arg-type]
 
 
 class Levels:
@@ -59,7 +62,7 @@ def test_windows_are_equally_long_and_end_with_the_sound(seconds: float, window:
     assert [piece.start for piece in cut] == pytest.approx(starts, abs=1e-4)
     assert {len(piece.sound.samples) for piece in cut} == {round(min(window, seconds) * 16000)}
     assert cut[-1].end == pytest.approx(seconds)
-    assert all(later.start - piece.start <= window / 2 + 1e-4 for piece, later in zip(cut, cut[1:], strict=False))
+    assert all(later.start - piece.start <= window / 2 + 1e-4 for piece, later in pairwise(cut))
     for piece in cut:
         first = round(piece.start * 16000)
         assert np.array_equal(piece.sound.samples, tone(seconds).samples[first : first + len(piece.sound.samples)])
@@ -71,7 +74,7 @@ def test_a_listener_that_takes_less_gets_shorter_windows() -> None:
 
 @pytest.mark.parametrize("window", [0.0, 0.5, -3.0, math.nan])
 def test_a_window_too_short_is_refused(window: float) -> None:
-    with pytest.raises(InputError, match="expected at least 1.0 seconds"):
+    with pytest.raises(InputError, match=r"expected at least 1\.0 seconds"):
         pieces(tone(3), window)
 
 
@@ -145,18 +148,18 @@ def long_speech(seconds: float) -> Sound:
 
 def test_a_burst_of_noise_is_found_where_it_is() -> None:
     pytest.importorskip("onnxruntime")
-    speech = long_speech(40.0)
+    speech = long_speech(24.0)
     samples = speech.samples.copy()
-    burst = slice(22 * speech.rate, 26 * speech.rate)
+    burst = slice(12 * speech.rate, 16 * speech.rate)
     samples[burst] = noisy(Sound(samples[burst], speech.rate), 5).samples
     listener = LISTENERS.build("embedded")
     opened = listener.open()
     heard = hear(opened, Sound(samples, speech.rate), listener.longest, window=4.0)
     clean = hear(opened, speech, listener.longest, window=4.0)
     worst = min(heard.timeline, key=lambda moment: moment.ratings.noi or 9.0)
-    assert (worst.start, worst.end) == (22.0, 26.0)
+    assert (worst.start, worst.end) == (12.0, 16.0)
     for before, moment in zip(clean.timeline, heard.timeline, strict=True):
-        apart = min(moment.end, 26.0) - max(moment.start, 22.0) <= 0
+        apart = min(moment.end, 16.0) - max(moment.start, 12.0) <= 0
         drop = (before.ratings.noi or 0.0) - (moment.ratings.noi or 0.0)
         assert drop == pytest.approx(0.0, abs=1e-6) if apart else drop > -0.05, moment
     assert heard.ratings.noi is not None and clean.ratings.noi is not None and worst.ratings.noi is not None
@@ -175,7 +178,7 @@ def test_a_long_pause_does_not_count() -> None:
 
 def test_broken_samples_cost_the_windows_that_hold_them() -> None:
     pytest.importorskip("onnxruntime")
-    speech = long_speech(30.0)
+    speech = long_speech(15.0)
     samples = speech.samples.copy()
     samples[speech.rate] = np.nan
     listener = LISTENERS.build("embedded")

@@ -3,8 +3,8 @@
 The band is where the voice comes above a level below its strongest part: in a sixth of an octave as loud as it is in the loudest
 2 % of the time, so that the sharp sounds say how far up it goes. Noise that fills the band hides that a voice does not.
 
-Clipped are samples that lie at the largest value of their sign: in speech that was not clipped hardly one in ten thousand of those
-that are not silence does. Clipping before a codec, a filter or added noise no longer shows.
+Clipped are samples that lie at the largest value of their sign: in speech that was not clipped hardly one in ten thousand of
+those that are not silence does. Clipping before a codec, a filter or added noise no longer shows.
 """
 
 from __future__ import annotations

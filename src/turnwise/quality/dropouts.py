@@ -2,14 +2,15 @@
 
 Two things give a gap away that no mouth does:
 
-- the level falls by 15 dB or more from one five-thousandth of a second to the next (a voice takes 10 ms to die away), and the
-  sound goes on within 0.4 s: gaps of silence, also where a room's noise goes on in them. A stop such as a `p` is such a gap too in
-  the voices of some synthesizers, which cut their closures off; but what follows it sounds unlike what came before, so gaps count
-  the less, the less the spectra on both sides of them are alike;
-- 10 ms of the waveform are those of 5 to 45 ms before to the last digit but for the volume: a packet heard twice.
+- the level falls by 15 dB or more at once, from 5 ms of full voice to 10 ms without (a voice takes 10 ms to die away), and the
+  sound goes on within 0.4 s: gaps of silence, also where a room's noise goes on in them. In the voices of some synthesizers a
+  stop such as a `p` is such a gap too, as they cut their closures off; but what follows a stop sounds unlike what came before it,
+  so gaps count the less, the less the spectra on both sides of them are alike;
+- 10 ms of the waveform are those of 5 to 45 ms before to the last digit, but for the volume: a packet heard twice.
 
-Not seen: gaps in pauses (nobody hears those), gaps in noise less than 15 dB below the voice, repetitions after noise or a codec
-was laid over them, and concealment that makes up new sound.
+False alarms: none in 50 s of human speech and 114 s of flite; 12 in 49 s of eSpeak NG, most of them in its Klatt voices. Not
+seen: gaps in pauses (nobody hears those), gaps in noise less than 15 dB below the voice, repetitions after noise or a codec was
+laid over them, and concealment that makes up new sound.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ RATE = 16000  # samples per second at which gaps are looked for
 _BLOCK = 8  # samples, half a millisecond
 _BEFORE, _AFTER = 10, 20  # blocks: 5 ms of sound, then 10 ms (a period of a low voice) in all of which it is gone
 _FALL = 15.0  # dB
-_LAST, _STEADY = 5, 3.0  # blocks and dB: the last 2.5 ms before a gap are as loud as the 5 ms, where a voice dies away they are not
+_LAST, _STEADY = (
+    5,
+    3.0,
+)  # blocks and dB: the last 2.5 ms before a gap are as loud as the 5 ms, where a voice dies away they are not
 _RANGE = 25.0  # dB below the loud parts: softer sounds are not missed
 _LONGEST = 0.4  # seconds; what stays away longer is a pause
 _SKIP = 4  # blocks after the edge of a gap in which it has not ended

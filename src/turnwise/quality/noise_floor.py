@@ -2,9 +2,10 @@
 
 In every band between 100 Hz and 8 kHz there are moments without speech: pauses, vowels in the high bands, fricatives in the low
 ones. The level that a band falls below for 5 % of the time is taken for its noise (and put right for what the lowest of many
-random levels lies below their mean), so that no pause is needed. Measured with white and pink noise at 0 to 30 dB on four kinds of
-voices: the ratio is found to within 3 dB. Of many people talking at once the loud moments are missed: the ratio comes out 4 dB too
-high at 10 dB, 10 dB too high at 0 dB.
+random levels lies below their mean), so that no pause is needed. White and pink noise at 0 to 20 dB below four kinds of voices
+was found to within 3 dB (tests). Of many people talking at once the loud moments are missed: the ratio comes out 5 dB too high at
+10 dB, 10 dB too high at 0 dB. A voice that never pauses, or rings on in a room, leaves some of itself in the noise: clean read
+speech has a ratio of 33 dB. A tone that never stops is noise.
 """
 
 from __future__ import annotations

@@ -41,25 +41,25 @@ class Curve(msgspec.Struct, frozen=True):
         return before[1]
 
 
-SPAN: Mapping[Dimension, float] = {"noi": 3.14, "col": 2.56, "dis": 2.65, "loud": 3.02}
+SPAN: Mapping[Dimension, float] = {"noi": 3.48, "col": 2.61, "dis": 2.67, "loud": 3.0}
 # By the level of the noise below the voice band by band, dB.
-NOISE = Curve(((-58, 1.0), (-50, 0.69), (-44, 0.44), (-39, 0.33), (-34, 0.27), (-28, 0.21), (-18, 0.17), (-8, 0.16)))
+NOISE = Curve(((-58, 1.0), (-50, 0.68), (-44, 0.58), (-39, 0.3), (-34, 0.24), (-28, 0.2), (-18, 0.17), (-8, 0.16)))
 # By the octaves that are missing of the band at its upper and at its lower end, and by the logarithm of the share clipped.
-UPPER = Curve(((0, 1.0), (0.4, 0.55), (0.8, 0.47), (1.2, 0.38), (1.8, 0.21)))
-LOWER = Curve(((0, 1.0), (0.8, 0.72), (1.6, 0.33), (2.9, 0.17)))
-CLIPPED = Curve(((-2.5, 1.0), (-1.7, 0.81), (-1.3, 0.56), (-0.9, 0.45), (-0.5, 0.33)))
+UPPER = Curve(((0, 1.0), (0.4, 0.66), (0.8, 0.53), (1.2, 0.4), (1.8, 0.2)))
+LOWER = Curve(((0, 1.0), (0.8, 0.63), (1.6, 0.33), (2.9, 0.15)))
+CLIPPED = Curve(((-2.5, 1.0), (-1.7, 0.87), (-1.3, 0.61), (-0.9, 0.44), (-0.5, 0.33)))
 # By the shares of the speech that are lost and repeated, and by how much less PLCMOS gives than it was expected to.
-LOST = Curve(((0, 1.0), (0.006, 0.52), (0.015, 0.49), (0.03, 0.33), (0.06, 0.2), (0.12, 0.06)))
-REPEATED = Curve(((0, 1.0), (0.015, 0.94), (0.04, 0.66), (0.08, 0.52), (0.16, 0.47)))
-CONCEALED = Curve(((0.8, 1.0), (1.2, 0.58), (1.6, 0.52), (2.2, 0.37)))
+LOST = Curve(((0, 1.0), (0.006, 0.61), (0.015, 0.44), (0.03, 0.24), (0.06, 0.17), (0.12, 0.07)))
+REPEATED = Curve(((0, 1.0), (0.015, 0.85), (0.04, 0.61), (0.08, 0.58), (0.16, 0.55)))
+CONCEALED = Curve(((0.8, 1.0), (1.2, 0.63), (1.6, 0.44), (2.2, 0.41)))
 # By LU softer and louder than the nominal level.
-SOFTER = Curve(((0, 1.0), (6, 0.95), (12, 0.82), (18, 0.61), (24, 0.3), (30, 0.18)))
-LOUDER = Curve(((0, 1.0), (4, 0.95), (8, 0.88), (12, 0.79)))
-# What PLCMOS gives where no packets are lost: a constant, and per point of noi and col. It deviates from that by 0.53.
-EXPECTED = (0.25, 0.59, 0.27)
+SOFTER = Curve(((0, 1.0), (6, 0.95), (12, 0.81), (18, 0.56), (24, 0.28), (30, 0.19)))
+LOUDER = Curve(((0, 1.0), (4, 0.95), (8, 0.87), (12, 0.79)))
+# What PLCMOS gives where no packets are lost: a constant, and per point of noi and col. It deviates from that by 0.60.
+EXPECTED = (0.36, 0.54, 0.28)
 # The logarithm of mos above 1: a constant, and per logarithm of each aspect above 1. And mos by P.808 of DNSMOS, linear.
-BY_ASPECTS = (-1.85, 0.77, 0.63, 0.81, 0.63)
-BY_P808 = (-1.87, 1.3)
+BY_ASPECTS = (-1.6, 0.5, 0.69, 0.94, 0.49)
+BY_P808 = (-2.54, 1.54)
 _LEAST = 0.08  # above 1: what is left of a rating that a line puts at 1 or below
 
 

@@ -48,7 +48,13 @@ def objection(sound: Sound) -> str:
         return f"broken: {broken} of {len(sound.samples)} samples are not finite numbers"
     if not SLOWEST <= sound.rate <= FASTEST:
         return f"wrong rate: {sound.rate} samples per second, speech has {SLOWEST} to {FASTEST}"
-    return estimator.objection(sound)
+    found = estimator.objection(sound)
+    if found:
+        return found
+    offset = float(sound.samples.mean(dtype=np.float64))
+    if float(np.abs(sound.samples - offset).max()) < FAINTEST:
+        return f"silent: nothing but a DC offset of {offset:+.4f} of full scale"
+    return ""
 
 
 def remarks(sound: Sound) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def test_an_absent_package_is_a_sentence(package: str, monkeypatch: pytest.Monke
 
 def test_a_wheel_without_the_model_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "is_file", lambda self: False)
-    with pytest.raises(InputError, match="plcmos_v2.onnx is missing"):
+    with pytest.raises(InputError, match=r"plcmos_v2\.onnx is missing"):
         plcmos.model_file()
 
 

@@ -1,4 +1,4 @@
-"""An audio model asked for ratings: the request to the letter, what is made of every kind of answer, and no number for a failure."""
+"""An audio model asked for ratings: the request to the letter, what is made of every kind of answer, no number for a failure."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ with that repository can be compared with captions made from ratings, and so tha
 than (docs/listening.md). Nothing uses it unless it is named.
 
 What it computes: `noi` from the ratio of the mean energy of frames (25 ms, every 10 ms) at or above a fifth of the loudest
-frame's to that of those below: under 10, 15, 20, 30 dB are 1, 2, 3, 4, else 5. `col` is 2.5 + 5 x mean spectral flatness + 10 x the share
-of the energy that is harmonic, within 1 to 5. `dis` from the share of level changes (frames of 2048 samples, every 512) above
-half of the largest: over 0.1, 0.05, 0.02, 0.01 are 1, 2, 3, 4, else 5. `loud` from the level in dB of full scale: below -40, -30,
--20, -10, -3 are 1 to 5; above, 5 - (dB + 3) / 2, at least 1. `mos` is 0.3 noi + 0.3 col + 0.3 dis + 0.1 loud, to one decimal.
+frame's to that of those below: under 10, 15, 20, 30 dB are 1, 2, 3, 4, else 5. `col` is 2.5 + 5 x mean spectral flatness +
+10 x the share of the energy that is harmonic, within 1 to 5. `dis` from the share of level changes (frames of 2048 samples,
+every 512) above half of the largest: over 0.1, 0.05, 0.02, 0.01 are 1, 2, 3, 4, else 5. `loud` from the level in dB of full
+scale: below -40, -30, -20, -10, -3 are 1 to 5; above, 5 - (dB + 3) / 2, at least 1. `mos` is 0.3 noi + 0.3 col + 0.3 dis +
+0.1 loud, to one decimal.
 
 Not stated and chosen here: flatness and harmonic share are those of librosa's functions with their defaults (tests compare them
 with librosa's own). Departures: a sound that is silent or shorter than 0.3 s gets no rating, where the original divides zero by
