@@ -19,7 +19,7 @@ from pathlib import Path
 
 from made_study import made_study
 
-from turnwise.foundation.remote import Remote
+from turnwise.endpoints.remote import Remote
 from turnwise.study.cell import Answer, Cell, Made, Transcript
 from turnwise.study.conversation import converse
 from turnwise.study.experiment import Unwatched

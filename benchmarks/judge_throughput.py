@@ -29,7 +29,7 @@ from typing import Any
 
 from made_study import made_study
 
-from turnwise.foundation.endpoint import Endpoint
+from turnwise.endpoints.endpoint import Endpoint
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import JudgeChoice, Study
 

@@ -1,4 +1,4 @@
-"""The constants of quality/rating_curves.py: how much of NISQA's ratings each kind of damage leaves.
+"""The constants of listening/rating_curves.py: how much of NISQA's ratings each kind of damage leaves.
 
     python benchmarks/listening_calibration.py --nisqa nisqa.tar --speech FOLDER [--table table.json]
 
@@ -30,12 +30,12 @@ from scipy.optimize import lsq_linear
 from scipy.stats import pearsonr
 
 from turnwise.foundation.audio import Sound
-from turnwise.quality import rating_curves
+from turnwise.listening import rating_curves
+from turnwise.listening.ratings import ASPECTS, DIMENSIONS, Dimension
 from turnwise.quality.band import band, clipped
 from turnwise.quality.dropouts import dropouts
 from turnwise.quality.estimator import ESTIMATORS
 from turnwise.quality.noise_floor import noise
-from turnwise.quality.ratings import ASPECTS, DIMENSIONS, Dimension
 from turnwise.speech.level import loudness
 
 Row = dict[str, Any]

@@ -28,8 +28,8 @@ from listening_material import KINDS, Kind, sources
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from turnwise.quality.listener import LISTENERS
-from turnwise.quality.ratings import ASPECTS, DIMENSIONS
+from turnwise.listening.listener import LISTENERS
+from turnwise.listening.ratings import ASPECTS, DIMENSIONS
 
 Row = dict[str, Any]
 HEAD = (

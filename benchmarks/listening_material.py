@@ -1,6 +1,6 @@
 """Sounds with known damage, for the study of what the five ratings see: clean speech, and each kind of damage in steps.
 
-`sources("fitted", folder)` gave the constants of `quality/rating_curves.py` (`listening_calibration.py`),
+`sources("fitted", folder)` gave the constants of `listening/rating_curves.py` (`listening_calibration.py`),
 `sources("studied", folder)` the figures of docs/listening.md (`listening_degradations.py`). No voice, no sentence and no draw of
 noise or of lost packets is in both; one reader is, with other words. Every source is set to -24 LUFS first, so that a level is
 damage and no accident.
@@ -21,8 +21,8 @@ from voice_consistency import SENTENCES, _flite
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.resampling import resample
-from turnwise.quality.ratings import Dimension
-from turnwise.quality.sound_check import read
+from turnwise.listening.ratings import Dimension
+from turnwise.listening.sound_check import read
 from turnwise.speech.engine import SYNTHESIZERS
 from turnwise.speech.level import active_power, loudness
 from turnwise.speech.perturbation import PERTURBATIONS

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from turnwise.agents.agent import Around, Reply, View
-from turnwise.foundation.remote import Remote
+from turnwise.endpoints.remote import Remote
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Material
 from turnwise.study.hands import Hands

@@ -24,7 +24,7 @@ from servers.misfortunes import HEARING, JUDGE, SPEECH
 from servers.speech_server import speech_server
 from small_study import SAID, raw_study, write_corpus
 from turnwise.dialogues.dialogue import Dialogue, Turn
-from turnwise.foundation.calls import Call
+from turnwise.endpoints.calls import Call
 from turnwise.foundation.fingerprint import canonical, digest, seed_of
 from turnwise.judges.bench.failures import FAILURES
 from turnwise.statistics.table import tidy

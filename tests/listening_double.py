@@ -17,7 +17,7 @@ import soundfile
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError
-from turnwise.quality.ratings import DIMENSIONS, Ratings
+from turnwise.listening.ratings import DIMENSIONS, Ratings
 
 LISTENER = "listening_double:listener"
 RATE = 8000

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from made_results import INSTRUMENTS, made_results
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.judges.verdict import Fault, Outcome, Score, Silence
 from turnwise.study.results import Answered, Conversation, Expense, Instrument, Results
 

@@ -18,10 +18,10 @@ from typing import Any
 from aiohttp import web
 
 from local_server import served
-from turnwise.foundation.calls import Call, recording
-from turnwise.foundation.endpoint import Endpoint
+from turnwise.endpoints.calls import Call, recording
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.remote import Line, Remote
 from turnwise.foundation.errors import TurnwiseError
-from turnwise.foundation.remote import Line, Remote
 
 PATIENCE = 0.002  # waits after failures, against those of real runs
 

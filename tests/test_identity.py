@@ -21,9 +21,9 @@ from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import MissingDependency
 from turnwise.foundation.lineage import CARRIERS, lineage
 from turnwise.judges.judge import JUDGES
-from turnwise.quality.describer import DESCRIBERS
+from turnwise.listening.describer import DESCRIBERS
+from turnwise.listening.listener import LISTENERS
 from turnwise.quality.estimator import ESTIMATORS
-from turnwise.quality.listener import LISTENERS
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
 

@@ -20,9 +20,9 @@ import pytest
 from small_study import small_study
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, Surroundings, View
 from turnwise.agents.roster.command import Answer, Request, Shown, Told
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.endpoint import Endpoint
-from turnwise.foundation.remote import Remote
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Material
 from turnwise.study.experiment import carry_out, load_results

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from turnwise.agents.agent import Context
-from turnwise.foundation.endpoint import Endpoint, Price
+from turnwise.endpoints.endpoint import Endpoint, Price
 from turnwise.study.study import Arm, JudgeChoice, Selection, SimulatedUser, Study, UserVoice
 from turnwise.study.study_file import load_study
 

@@ -16,7 +16,7 @@ import numpy as np
 from tiny_omni import _tokenizer
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import write_sound
-from turnwise.quality.ratings import DIMENSIONS, Ratings
+from turnwise.listening.ratings import DIMENSIONS, Ratings
 from turnwise.training.example_file import Example, Split
 from turnwise.training.recipe import Recipe, read_recipe
 

@@ -20,7 +20,7 @@ from listening_double import BREAKS, LISTENER, UNRATED, record
 from servers.chat_server import Request, chatting
 from turnwise.cli.listen import listen_command
 from turnwise.foundation.errors import InputError
-from turnwise.quality.ratings import DIMENSIONS
+from turnwise.listening.ratings import DIMENSIONS
 
 A, B = (3.9, 4.0, 3.8, 4.1, 4.0), (2.4, 2.1, 3.5, 4.0, 3.9)
 

@@ -9,7 +9,7 @@ import pytest
 
 from turnwise.cli.listening_choices import Asked, diverse, hearing_of, remote_of
 from turnwise.foundation.errors import InputError
-from turnwise.quality.ears import Choice
+from turnwise.listening.ears import Choice
 
 
 def asked(**given: Any) -> Asked:

@@ -62,12 +62,12 @@ def test_every_carrier_exists() -> None:
 def test_what_asks_a_server_is_named_and_what_carries_it_there_is_not(tmp_path: Path, if_changed: Lineage) -> None:
     """The form of a request shapes an answer; retries and limits do not, also where they are imported inside a function."""
     plugin = tmp_path / "plugin.py"
-    plugin.write_text("def agent():\n    from turnwise.foundation import chat\n    from turnwise.foundation.remote import Line\n")
+    plugin.write_text("def agent():\n    from turnwise.endpoints import chat\n    from turnwise.endpoints.remote import Line\n")
     plain = if_changed(plugin, None)
-    assert if_changed(plugin, file_of("turnwise.foundation.chat")) != plain
-    assert if_changed(plugin, file_of("turnwise.foundation.asking")) != plain
+    assert if_changed(plugin, file_of("turnwise.endpoints.chat")) != plain
+    assert if_changed(plugin, file_of("turnwise.endpoints.asking")) != plain
     for module in ("remote", "limits", "calling", "attempts", "sending", "streaming", "sse", "spending", "endpoint"):
-        assert if_changed(plugin, file_of(f"turnwise.foundation.{module}")) == plain, module
+        assert if_changed(plugin, file_of(f"turnwise.endpoints.{module}")) == plain, module
 
 
 def test_without_imports_of_ours_there_is_nothing(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from servers.chat_server import Answering, ChatServer, Given, Request
 from turnwise.dialogues.dialogue import Turn
-from turnwise.foundation.calls import Call, recording
-from turnwise.foundation.remote import Remote
+from turnwise.endpoints.calls import Call, recording
+from turnwise.endpoints.remote import Remote
 from turnwise.judges.judge import JUDGES, Bench, Exchange, Judge, Spoken
 from turnwise.judges.verdict import Verdict
 from turnwise.speech.clip import Clip

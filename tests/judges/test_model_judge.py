@@ -13,11 +13,11 @@ from aiohttp import web
 
 from judges.asked import NOWHERE, SEED, decided, exchange, in_turn, texts
 from servers.chat_server import Given, Request, chatting
-from turnwise.foundation.endpoint import Price
+from turnwise.endpoints.endpoint import Price
+from turnwise.endpoints.remote import BudgetSpent, Remote
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import canonical, fingerprint
 from turnwise.foundation.place import place_of
-from turnwise.foundation.remote import BudgetSpent, Remote
 from turnwise.judges.judge import Bench, Criterion, Exchange
 from turnwise.judges.model_judge import ModelJudge, Question, model_judge, service
 from turnwise.judges.retelling import history, said, turn

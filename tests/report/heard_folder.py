@@ -8,9 +8,9 @@ import numpy as np
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import write_sound
-from turnwise.quality.ears import described
-from turnwise.quality.listening_row import Row, shown, with_trouble
-from turnwise.quality.ratings import DIMENSIONS, Heard, Moment, Ratings
+from turnwise.listening.ears import described
+from turnwise.listening.ratings import DIMENSIONS, Heard, Moment, Ratings
+from turnwise.listening.row import Row, shown, with_trouble
 
 RATE = 8000
 

@@ -12,7 +12,7 @@ import pytest
 from made_panel import GPT, QWEN, panel_results
 from made_results import made_results
 from report.shown_results import HOSTILE, few
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.report.judge_tables import cost_sheets, judge_sheets
 from turnwise.report.page import build, report_key
 from turnwise.report.tables import markdown_report

@@ -35,9 +35,9 @@ from servers.chat_server import ChatServer, Request, understood
 from servers.misfortunes import ALOUD, HARMLESS, HEARING, JUDGE, LASTING, MUTE, PASSING, SPEECH, WORDS, Misfortune
 from servers.speech_server import SpeechServer
 from servers.wire import Honest, Wire
-from turnwise.foundation.endpoint import Endpoint
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.sound_bytes import from_bytes
 from turnwise.foundation.fingerprint import canonical, digest, fingerprint, seed_of
-from turnwise.foundation.sound_bytes import from_bytes
 
 MUTE_MODEL = "mute"  # the name of a model that is known to say nothing
 

@@ -40,10 +40,10 @@ from aiohttp import web
 
 from local_server import served
 from servers.refusals import refusal
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.sound_bytes import from_bytes, to_wav
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.endpoint import Endpoint
 from turnwise.foundation.errors import EngineError
-from turnwise.foundation.sound_bytes import from_bytes, to_wav
 from turnwise.speech.engines.stub import RATE, decode, encode
 
 RAW_RATE = 24000

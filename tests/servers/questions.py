@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from servers.chat_server import ChatServer, spoken
+from turnwise.endpoints.calls import Call, recording
+from turnwise.endpoints.chat import Answer, Asking, Message, ask
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Call, recording
-from turnwise.foundation.chat import Answer, Asking, Message, ask
 from turnwise.foundation.errors import EngineError
-from turnwise.foundation.remote import Remote
 from turnwise.speech.engines.stub import RATE
 
 USER = Message("user", ("hi",))

@@ -26,9 +26,9 @@ from aiohttp import BodyPartReader, web
 
 from local_server import served
 from servers.chat_server import RAW_RATE, spoken, understood
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.sound_bytes import from_bytes, to_wav
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.endpoint import Endpoint
-from turnwise.foundation.sound_bytes import from_bytes, to_wav
 
 KINDS = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "pcm": "audio/pcm"}
 OPENAI_FIELDS = frozenset(("model", "input", "voice", "instructions", "speed", "response_format", "stream_format"))

@@ -9,7 +9,7 @@ import pytest
 
 from made_panel import GPT, QWEN, expenses, panel_results
 from made_results import made_results
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.statistics.findings import findings
 from turnwise.statistics.spending import spending
 from turnwise.statistics.summary import Options, summarise

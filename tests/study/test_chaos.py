@@ -39,7 +39,7 @@ from disturbed_study import (
 from servers.chaos import Deed
 from servers.misfortunes import HEARING, LASTING, PASSING, SPEECH, WORDS
 from small_study import opened
-from turnwise.foundation.remote import Remote
+from turnwise.endpoints.remote import Remote
 from turnwise.judges.verdict import Fault, Outcome, Score, Silence
 from turnwise.report.page import build
 from turnwise.report.terminal import terminal_table
@@ -59,7 +59,7 @@ BEFORE_THE_KILL = 1500  # requests
 QUICKLY = partial(Remote, patience=0.001)
 RUN = """
 import functools, pathlib, sys, msgspec
-from turnwise.foundation.remote import Remote
+from turnwise.endpoints.remote import Remote
 from turnwise.study import experiment
 from turnwise.study.study import Study
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from turnwise.study.study_file import read_study
 FAR = '''"""An agent, a voice, ears and a judge that wait."""
 import asyncio
 from turnwise.agents.agent import Reply
-from turnwise.foundation import calls
-from turnwise.foundation.calls import Call
+from turnwise.endpoints import calls
+from turnwise.endpoints.calls import Call
 from turnwise.foundation.errors import EngineError, RunStopped, StorageError
 from turnwise.judges.judge import Criterion, Judge
 from turnwise.judges.verdict import Abstention, Fault, Score

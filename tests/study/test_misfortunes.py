@@ -29,8 +29,8 @@ from servers.misfortunes import (
     Misfortune,
 )
 from small_study import opened
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import InputError
-from turnwise.foundation.remote import Remote
 from turnwise.study import experiment
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import JudgeChoice, UserVoice

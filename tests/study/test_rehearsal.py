@@ -10,7 +10,7 @@ import pytest
 
 from servers.chat_server import chatting
 from small_study import small_study
-from turnwise.foundation.endpoint import Endpoint, Price
+from turnwise.endpoints.endpoint import Endpoint, Price
 from turnwise.study.expenses import expenses
 from turnwise.study.experiment import carry_out
 from turnwise.study.ledger import Ledger

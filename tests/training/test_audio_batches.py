@@ -15,7 +15,7 @@ from tiny_describer import caption, comparison, write_examples
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_sound, write_sound
 from turnwise.foundation.errors import InputError
-from turnwise.quality.sound_questions import inputs_of, longest_of
+from turnwise.listening.sound_questions import inputs_of, longest_of
 from turnwise.training.alld import answer_scores, scorer
 from turnwise.training.audio_batches import NOTHING, answer_tokens, audio_batch, refuse_unheard
 from turnwise.training.example_file import Example, read_examples

@@ -14,8 +14,8 @@ from aiohttp import web
 import tiny_describer
 from servers.chat_server import Request, chatting
 from turnwise.foundation.errors import InputError
-from turnwise.quality.preference import preferred, read_summary
-from turnwise.quality.rating_reading import read_rating
+from turnwise.listening.preference import preferred, read_summary
+from turnwise.listening.rating_reading import read_rating
 from turnwise.training.caption_making import Made, make_examples, plan
 from turnwise.training.example_file import of_split, read_examples
 from turnwise.training.growing_file import read_lines

@@ -20,9 +20,9 @@ from tiny_describer import Quiet, caption, comparison, recipe, write_examples
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError
-from turnwise.quality.describer import DESCRIBERS
-from turnwise.quality.listener import LISTENERS
-from turnwise.quality.ratings import Ratings
+from turnwise.listening.describer import DESCRIBERS
+from turnwise.listening.listener import LISTENERS
+from turnwise.listening.ratings import Ratings
 from turnwise.training import trackers
 from turnwise.training.describer_evaluation import evaluate_describer, last_model
 from turnwise.training.describer_training import train_describer

@@ -9,7 +9,7 @@ import pytest
 
 import tiny_describer
 from turnwise.foundation.errors import InputError
-from turnwise.quality.ratings import DIMENSIONS
+from turnwise.listening.ratings import DIMENSIONS
 from turnwise.training.nisqa_corpus import PARTS, Row, read_corpus
 
 

@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.catalog import Catalog
-from turnwise.foundation.remote import Remote
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Heard, Material

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
+from turnwise.endpoints.sound_bytes import Received, from_base64, from_pieces
+from turnwise.endpoints.spending import told
 from turnwise.foundation.errors import EngineError
-from turnwise.foundation.sound_bytes import Received, from_base64, from_pieces
-from turnwise.foundation.spending import told
 
 _AUDIO = frozenset(("response.output_audio.delta", "response.audio.delta"))
 _AUDIO_DONE = frozenset(("response.output_audio.done", "response.audio.done"))

@@ -87,7 +87,7 @@ def _study(path: Path, ask: bool) -> int:
     missing = sum(bool(point.missing) for point in points)
     failed = 0
     if ask:
-        from turnwise.foundation.endpoint import resolved
+        from turnwise.endpoints.endpoint import resolved
         from turnwise.study.servers import endpoints_of
         from turnwise.study.trial import try_servers
 

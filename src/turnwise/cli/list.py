@@ -14,8 +14,8 @@ KINDS = {
     "engines": [("turnwise.speech.engine", "SYNTHESIZERS"), ("turnwise.speech.engine", "RECOGNIZERS")],
     "perturbations": [("turnwise.speech.perturbation", "PERTURBATIONS")],
     "estimators": [("turnwise.quality.estimator", "ESTIMATORS")],
-    "listeners": [("turnwise.quality.listener", "LISTENERS")],
-    "describers": [("turnwise.quality.describer", "DESCRIBERS")],
+    "listeners": [("turnwise.listening.listener", "LISTENERS")],
+    "describers": [("turnwise.listening.describer", "DESCRIBERS")],
 }
 STUDIES = "studies"
 

@@ -13,8 +13,8 @@ import click
 
 if TYPE_CHECKING:
     from turnwise.cli.listening_choices import Asked
-    from turnwise.quality.listening_results import Results
-    from turnwise.quality.listening_row import Row
+    from turnwise.listening.results import Results
+    from turnwise.listening.row import Row
 
 RESULTS = Path("listen.jsonl")  # where rows of folders are kept, unless another file is named
 DONE, TROUBLE = 0, 3
@@ -113,7 +113,7 @@ def listen_command(
     with ExitStack() as stack:
         found = None
         if kept is not None:
-            from turnwise.quality.listening_results import Results
+            from turnwise.listening.results import Results
 
             found = stack.enter_context(Results(kept))
             if found.unread:
@@ -142,7 +142,7 @@ async def _hear(
 ) -> int:
     """Rows of all files, as they come."""
     from turnwise.cli.listening_output import Csv, JsonLines, Lines, Output, Parquet, Sums
-    from turnwise.quality.sounds_below import counted, sounds_below
+    from turnwise.listening.sounds_below import counted, sounds_below
 
     total = counted(paths)
     sums = Sums()
@@ -182,7 +182,7 @@ async def heard(
     """Give every row to `take`; how many of them an earlier session had made."""
     from turnwise.cli.listening_choices import hearing_of, remote_of
     from turnwise.cli.listening_progress import Progress
-    from turnwise.quality.listening_session import Listening
+    from turnwise.listening.session import Listening
 
     many = jobs if jobs is not None else max(1, min(os.cpu_count() or 1, total // FILES_PER_PROCESS))
     remote = remote_of(asked)

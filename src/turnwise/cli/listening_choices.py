@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from turnwise.foundation.endpoint import Endpoint, resolved
+from turnwise.endpoints.endpoint import Endpoint, resolved
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import InputError
-from turnwise.foundation.remote import Remote
-from turnwise.quality.describer import DESCRIBERS
-from turnwise.quality.ears import Choice, Hearing
+from turnwise.listening.describer import DESCRIBERS
+from turnwise.listening.ears import Choice, Hearing
 
 NO_DESCRIBER = "none"
 

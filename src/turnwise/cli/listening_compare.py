@@ -14,16 +14,16 @@ from turnwise.cli.listening_choices import Asked, diverse, hearing_of, remote_of
 from turnwise.cli.listening_output import WIDTH_OF_A_FILE, Lines, number
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.plain_text import plain_text
-from turnwise.quality.listening_pair import CONFIDENCE, FEWEST, Pair
-from turnwise.quality.listening_results import Results
-from turnwise.quality.listening_row import Row
-from turnwise.quality.listening_session import Listening
-from turnwise.quality.preference import NAMES, OBVIOUS
-from turnwise.quality.published_files import published as publish
-from turnwise.quality.ratings import DIMENSIONS, TITLES, Ratings, words
+from turnwise.listening.pair import CONFIDENCE, FEWEST, Pair
+from turnwise.listening.preference import NAMES, OBVIOUS
+from turnwise.listening.published_files import published as publish
+from turnwise.listening.ratings import DIMENSIONS, TITLES, Ratings, words
+from turnwise.listening.results import Results
+from turnwise.listening.row import Row
+from turnwise.listening.session import Listening
 
 if TYPE_CHECKING:
-    from turnwise.quality.paired_systems import Standing
+    from turnwise.listening.paired_systems import Standing
 
 
 async def compare_files(
@@ -72,7 +72,7 @@ async def compare_systems(
 ) -> int:
     """Several folders on the turns they share."""
     from turnwise.cli.listen import heard
-    from turnwise.quality.paired_systems import standing, turns_of
+    from turnwise.listening.paired_systems import standing, turns_of
 
     turns = turns_of(paths)
     places = [(system, turn) for system, files in turns.items() for turn in files]

@@ -17,9 +17,9 @@ import msgspec
 
 from turnwise.foundation.errors import StorageError
 from turnwise.foundation.plain_text import plain_text
-from turnwise.quality.listening_row import COLUMNS, Row, flat
-from turnwise.quality.rating_reading import RatingRead, reading_rate
-from turnwise.quality.ratings import DIMENSIONS, Dimension
+from turnwise.listening.rating_reading import RatingRead, reading_rate
+from turnwise.listening.ratings import DIMENSIONS, Dimension
+from turnwise.listening.row import COLUMNS, Row, flat
 
 WIDTH_OF_A_FILE = 120  # columns of descriptions when the output is not a terminal
 _PART = 5000  # rows of a Parquet part, to bound the memory

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from turnwise.cli.progress import EVERY
-from turnwise.quality.listening_row import Row
+from turnwise.listening.row import Row
 
 FEWEST = 2  # files that are worth a bar
 

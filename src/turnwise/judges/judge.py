@@ -14,10 +14,10 @@ import msgspec
 
 from turnwise.agents.agent import Timings
 from turnwise.dialogues.dialogue import Dialogue, Turn
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.place import Place
-from turnwise.foundation.remote import Remote
 from turnwise.judges.verdict import Verdict
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore

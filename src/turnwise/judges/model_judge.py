@@ -18,14 +18,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from turnwise.foundation.asking import Answer, Asking, Message, checked_settings
+from turnwise.endpoints.asking import Answer, Asking, Message, checked_settings
+from turnwise.endpoints.chat import ask
+from turnwise.endpoints.remote import Line
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.chat import ask
 from turnwise.foundation.errors import EngineError, InputError, RunStopped
 from turnwise.foundation.fingerprint import canonical, fingerprint
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.plain_text import plain_text
-from turnwise.foundation.remote import Line
 from turnwise.judges.judge import Bench, Criterion, Exchange, Judge
 from turnwise.judges.reading import Defect, Reading
 from turnwise.judges.retelling import said

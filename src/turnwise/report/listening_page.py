@@ -22,10 +22,10 @@ from markupsafe import Markup
 
 import turnwise
 from turnwise.foundation.errors import InputError, MissingDependency, StorageError
-from turnwise.quality.listening_row import Row
-from turnwise.quality.outliers import FEWEST, ODD, Distance, distances
-from turnwise.quality.ratings import DIMENSIONS, TITLES, Dimension, Moment, level, words
-from turnwise.quality.sound_check import read
+from turnwise.listening.outliers import FEWEST, ODD, Distance, distances
+from turnwise.listening.ratings import DIMENSIONS, TITLES, Dimension, Moment, level, words
+from turnwise.listening.row import Row
+from turnwise.listening.sound_check import read
 from turnwise.report import sound_picture
 from turnwise.report.page import policy
 from turnwise.report.sound_picture import Picture, picture

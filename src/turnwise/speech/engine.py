@@ -12,10 +12,10 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.fingerprint import fingerprint
-from turnwise.foundation.remote import Remote
 
 
 class Passage(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.judges.verdict import Score
 from turnwise.study.results import Expense, Results
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.statistics.agreement import Agreement, Spread
 from turnwise.statistics.contrast import Contrast
 from turnwise.statistics.correlation import Correlations

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from turnwise.agents.agent import Reply
+from turnwise.endpoints.remote import BudgetSpent
+from turnwise.endpoints.secrets import without_keys, without_secrets
 from turnwise.foundation.errors import EngineError, RunStopped, TurnwiseError
-from turnwise.foundation.remote import BudgetSpent
-from turnwise.foundation.secrets import without_keys, without_secrets
 from turnwise.judges.verdict import Fault, Verdict
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.cell import Ruling

@@ -13,7 +13,7 @@ import msgspec
 
 from turnwise.agents.agent import Past, Reply, View
 from turnwise.dialogues.dialogue import Turn
-from turnwise.foundation.calls import Call
+from turnwise.endpoints.calls import Call
 from turnwise.foundation.fingerprint import Part, digest, fingerprint
 from turnwise.judges.judge import Spoken
 from turnwise.judges.verdict import Fault, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable
 
-from turnwise.foundation.calls import Call, Usage
+from turnwise.endpoints.calls import Call, Usage
 from turnwise.study.results import Expense
 
 

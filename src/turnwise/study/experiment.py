@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from turnwise.foundation.endpoint import resolved
+from turnwise.endpoints.endpoint import resolved
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import TurnwiseError
-from turnwise.foundation.remote import Remote
 from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan, make_plan

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from turnwise.agents.agent import Around, Past, RemoteSession, Reply, View
-from turnwise.foundation.calls import note, recording
+from turnwise.endpoints.calls import note, recording
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import EngineError, RunStopped
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.place import place_of
-from turnwise.foundation.remote import Remote
 from turnwise.judges.judge import JUDGES, Bench, Exchange, RemoteSitting
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip import Clip

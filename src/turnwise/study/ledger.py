@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from turnwise.foundation.calls import Call
+from turnwise.endpoints.calls import Call
 from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import digest, fingerprint
 from turnwise.judges.verdict import Fault

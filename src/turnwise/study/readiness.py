@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from turnwise.agents.agent import AGENTS
+from turnwise.endpoints.endpoint import resolved
 from turnwise.foundation.catalog import Catalog
-from turnwise.foundation.endpoint import resolved
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.place import place_of

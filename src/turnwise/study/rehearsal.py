@@ -20,14 +20,14 @@ import numpy as np
 
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
 from turnwise.dialogues.dialogue import Dialogue, Round, Turn
+from turnwise.endpoints.calls import Usage
+from turnwise.endpoints.endpoint import Endpoint, resolved
+from turnwise.endpoints.remote import Event, Line, Remote, Socket
+from turnwise.endpoints.spending import added, cost, expected
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Usage
-from turnwise.foundation.endpoint import Endpoint, resolved
 from turnwise.foundation.errors import EngineError, RunStopped
 from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.place import place_of
-from turnwise.foundation.remote import Event, Line, Remote, Socket
-from turnwise.foundation.spending import added, cost, expected
 from turnwise.judges.judge import JUDGES, Bench, Exchange, Spoken
 from turnwise.judges.verdict import Fault, Score
 from turnwise.speech.clip import Clip

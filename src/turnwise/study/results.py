@@ -8,7 +8,7 @@ import msgspec
 
 from turnwise.agents.agent import Reply
 from turnwise.dialogues.dialogue import Dialogue, Turn
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
 from turnwise.judges.judge import Criterion
 from turnwise.judges.verdict import Fault, Outcome
 from turnwise.speech.clip import Clip

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
-from turnwise.foundation.calls import Call, recording
+from turnwise.endpoints.calls import Call, recording
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence

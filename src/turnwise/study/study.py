@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from turnwise.agents.agent import Context
-from turnwise.foundation.endpoint import Endpoint
+from turnwise.endpoints.endpoint import Endpoint
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

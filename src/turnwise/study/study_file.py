@@ -29,8 +29,8 @@ import msgspec
 
 from turnwise.agents.agent import AGENTS, Context
 from turnwise.dialogues.corpus import CORPORA
+from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.foundation.catalog import Catalog, check_options
-from turnwise.foundation.endpoint import Endpoint, resolved
 from turnwise.foundation.errors import InputError
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS

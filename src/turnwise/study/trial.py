@@ -19,11 +19,11 @@ import numpy as np
 
 from turnwise.agents.agent import Around, View
 from turnwise.dialogues.dialogue import Turn
+from turnwise.endpoints.endpoint import resolved
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.endpoint import resolved
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.foundation.place import place_of
-from turnwise.foundation.remote import Remote
 from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip_store import ClipStore

@@ -16,7 +16,7 @@ import numpy as np
 
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.quality.sound_questions import asked_in_words, heard, longest_of, rate_of
+from turnwise.listening.sound_questions import asked_in_words, heard, longest_of, rate_of
 from turnwise.speech.special_marks import broken_up
 from turnwise.training.example_file import Example
 

@@ -2,7 +2,7 @@
 
 Captions are written in one or more samplings (temperature and top_p) of the same describer; comparisons are of two sounds of
 one side of the split whose overall ratings differ by more than `tie`, and half of them, drawn by the seed, show the better one
-first. A text is checked against its ratings (`quality/faithfulness.py`). One that contradicts them is written again with
+first. A text is checked against its ratings (`listening/faithfulness.py`). One that contradicts them is written again with
 another seed, and after `tries` it is set down as refused, with what it said: refused items are counted, never trained on.
 
 Everything that was settled is a line of `<examples>.made.jsonl`: running again does what is missing and asks nothing twice. An
@@ -22,16 +22,16 @@ from typing import Any
 
 import msgspec
 
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import fingerprint, seed_of
 from turnwise.foundation.place import place_of
-from turnwise.foundation.remote import Remote
 from turnwise.foundation.whole_file import write_whole
-from turnwise.quality.describer import DESCRIBERS
-from turnwise.quality.faithfulness import check, check_comparison
-from turnwise.quality.preference import preferred
-from turnwise.quality.sound_questions import QUESTIONS, Kind
+from turnwise.listening.describer import DESCRIBERS
+from turnwise.listening.faithfulness import check, check_comparison
+from turnwise.listening.preference import preferred
+from turnwise.listening.sound_questions import QUESTIONS, Kind
 from turnwise.training.example_file import Example, Split, held_apart, split_of
 from turnwise.training.growing_file import GrowingFile
 from turnwise.training.nisqa_corpus import Row, read_corpus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import canonical, fingerprint
-from turnwise.quality.sound_model import sound_model
+from turnwise.listening.sound_model import sound_model
 from turnwise.speech.weights import placement
 from turnwise.training.evaluation import Evaluation, ask, evaluate, items_of
 from turnwise.training.example_file import of_split, read_examples

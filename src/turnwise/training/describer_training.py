@@ -24,8 +24,8 @@ import msgspec
 from turnwise.foundation.errors import InputError, MissingDependency, StorageError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.whole_file import write_whole
-from turnwise.quality.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
-from turnwise.quality.sound_questions import Kind
+from turnwise.listening.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
+from turnwise.listening.sound_questions import Kind
 from turnwise.speech.weights import (
     Placement,
     Weights,

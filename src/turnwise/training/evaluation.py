@@ -24,11 +24,11 @@ import numpy as np
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import fingerprint, seed_of
-from turnwise.quality.preference import both_orders, preferred
-from turnwise.quality.rating_reading import read_rating, stated
-from turnwise.quality.ratings import ASPECTS, Dimension
-from turnwise.quality.sound_model import INSTALL, Answering
-from turnwise.quality.sound_questions import Kind
+from turnwise.listening.preference import both_orders, preferred
+from turnwise.listening.rating_reading import read_rating, stated
+from turnwise.listening.ratings import ASPECTS, Dimension
+from turnwise.listening.sound_model import INSTALL, Answering
+from turnwise.listening.sound_questions import Kind
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.correlation import pearson, spearman
 from turnwise.statistics.estimate import number

@@ -16,8 +16,8 @@ import msgspec
 
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import fingerprint, seed_of
-from turnwise.quality.ratings import Ratings
-from turnwise.quality.sound_questions import SOUNDS, Kind
+from turnwise.listening.ratings import Ratings
+from turnwise.listening.sound_questions import SOUNDS, Kind
 from turnwise.training.growing_file import read_lines
 
 Split = Literal["train", "validation"]

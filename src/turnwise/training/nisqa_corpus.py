@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from turnwise.foundation.errors import InputError
-from turnwise.quality.ratings import DIMENSIONS, Dimension, Ratings
+from turnwise.listening.ratings import DIMENSIONS, Dimension, Ratings
 
 WHOLE = "NISQA_corpus_file.csv"
 SOURCE = "NISQA corpus"

@@ -16,8 +16,8 @@ import msgspec
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
-from turnwise.quality.sound_model import SoundModel
-from turnwise.quality.sound_questions import SOUNDS, Kind
+from turnwise.listening.sound_model import SoundModel
+from turnwise.listening.sound_questions import SOUNDS, Kind
 from turnwise.training.example_file import Example
 from turnwise.training.rank_files import RankFiles
 

@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.foundation.catalog import check_options
-from turnwise.foundation.endpoint import Endpoint, resolved
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import canonical, fingerprint
-from turnwise.quality.describer import DESCRIBERS
-from turnwise.quality.preference import TIE
-from turnwise.quality.sound_questions import Kind
+from turnwise.listening.describer import DESCRIBERS
+from turnwise.listening.preference import TIE
+from turnwise.listening.sound_questions import Kind
 
 # Temperature and top_p of the five caption files of the published recipe.
 VARIANTS: dict[str, tuple[float, float]] = {

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from turnwise.foundation.errors import InputError
-from turnwise.quality.ratings import DIMENSIONS, LEVELS, TITLES, Ratings
+from turnwise.listening.ratings import DIMENSIONS, LEVELS, TITLES, Ratings
 from turnwise.speech.special_marks import broken_up
 from turnwise.speech.weights import Placement, at_work, find_weights, free_memory, load, load_reader
 from turnwise.training.alld import answer_scores

@@ -11,8 +11,8 @@ import pytest
 from servers.chat_server import ChatServer, Given, Request, chatting
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
 from turnwise.agents.roster.chat import Chat, agent
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.foundation.remote import Remote
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 

@@ -22,13 +22,13 @@ from local_server import served
 from turnwise.agents import program as programs
 from turnwise.agents.agent import AGENTS, Around, Past, RemoteSession, Reply, Timings, View
 from turnwise.agents.roster.command import BASE64_WAV
+from turnwise.endpoints.calls import Call, Usage, recording
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.remote import Remote
+from turnwise.endpoints.sound_bytes import to_base64, to_wav
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Call, Usage, recording
-from turnwise.foundation.endpoint import Endpoint
 from turnwise.foundation.errors import EngineError, InputError, StorageError
 from turnwise.foundation.fingerprint import file_digest
-from turnwise.foundation.remote import Remote
-from turnwise.foundation.sound_bytes import to_base64, to_wav
 from turnwise.speech.clip_store import ClipStore, to_pcm
 
 HEAD = """

@@ -12,9 +12,9 @@ import pytest
 from servers.chat_server import ChatServer, Given, Request, chatting, spoken, understood
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
 from turnwise.agents.roster.hosted import OWN_AS_WORDS, Hosted, agent
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, StorageError
-from turnwise.foundation.remote import Remote
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 

@@ -17,11 +17,11 @@ from servers.realtime_server import Event, RealtimeServer, Session
 from turnwise.agents.agent import AGENTS, Around, Past, Reply, View
 from turnwise.agents.realtime_answer import RealtimeAnswer
 from turnwise.agents.roster.realtime import OWN_AS_WORDS, Script, Turn
+from turnwise.endpoints.calls import Call, Usage, recording
+from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Call, Usage, recording
-from turnwise.foundation.endpoint import Endpoint
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.foundation.remote import Remote
 from turnwise.foundation.resampling import resample
 from turnwise.speech.clip_store import ClipStore, to_pcm
 

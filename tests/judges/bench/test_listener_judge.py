@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from turnwise.dialogues.dialogue import Turn
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import InputError
-from turnwise.foundation.remote import Remote
 from turnwise.judges.judge import JUDGES, Bench, Exchange, Spoken
 from turnwise.judges.verdict import Abstention, Score
-from turnwise.quality.ratings import DIMENSIONS
+from turnwise.listening.ratings import DIMENSIONS
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 
 EARS = '''"""Ears that hear loudness only, near and far."""
 import numpy as np
-from turnwise.quality.ratings import Ratings
+from turnwise.listening.ratings import Ratings
 heard = []
 class Ears:
     longest, batch, models = 30.0, 4, ("ears",)

@@ -10,11 +10,11 @@ import pytest
 
 from servers.chat_server import chatting, spoken, understood
 from servers.speech_server import SpeechServer, speech_server
+from turnwise.endpoints.calls import Call, recording
+from turnwise.endpoints.endpoint import Price
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Call, recording
-from turnwise.foundation.endpoint import Price
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.foundation.remote import Remote
 from turnwise.speech.engine import SYNTHESIZERS, Utterance
 from turnwise.speech.engines.openai_speech import HostedVoice, synthesizer
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnwise.agents.agent import Around, Past, Reply, Timings, View
-from turnwise.foundation.asking import checked_settings
-from turnwise.foundation.chat import Asking, Message, ask
+from turnwise.endpoints.asking import checked_settings
+from turnwise.endpoints.chat import Asking, Message, ask
+from turnwise.endpoints.remote import Line
 from turnwise.foundation.errors import EngineError
 from turnwise.foundation.lineage import lineage
-from turnwise.foundation.remote import Line
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,14 @@ import msgspec
 
 from turnwise.agents.agent import Around, Past, RemoteSession, Reply, Timings, View
 from turnwise.agents.program import Program, start
+from turnwise.endpoints.calls import Call, Usage, note, recording
+from turnwise.endpoints.sound_bytes import from_base64, from_bytes, to_wav
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_file
-from turnwise.foundation.calls import Call, Usage, note, recording
 from turnwise.foundation.errors import EngineError, InputError, StorageError
 from turnwise.foundation.fingerprint import digest, file_digest
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place
-from turnwise.foundation.sound_bytes import from_base64, from_bytes, to_wav
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 

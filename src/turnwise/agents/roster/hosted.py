@@ -34,12 +34,12 @@ from importlib.metadata import version
 from typing import Any
 
 from turnwise.agents.agent import Around, Past, Reply, Timings, View
-from turnwise.foundation.asking import checked_settings
+from turnwise.endpoints.asking import checked_settings
+from turnwise.endpoints.chat import Answer, Asking, Message, ask, hears_itself, speaks
+from turnwise.endpoints.remote import Line
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.chat import Answer, Asking, Message, ask, hears_itself, speaks
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.lineage import lineage
-from turnwise.foundation.remote import Line
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore
 

@@ -37,11 +37,11 @@ from typing import Any
 
 from turnwise.agents.agent import Around, Past, Reply, Timings, View
 from turnwise.agents.realtime_answer import RealtimeAnswer
-from turnwise.foundation.attempts import Answerer
+from turnwise.endpoints.attempts import Answerer
+from turnwise.endpoints.remote import Line, Socket, retried
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place
-from turnwise.foundation.remote import Line, Socket, retried
 from turnwise.foundation.resampling import resample
 from turnwise.speech.clip import Clip
 from turnwise.speech.clip_store import ClipStore, to_pcm

@@ -25,10 +25,10 @@ from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import place_of
 from turnwise.judges.judge import Bench, Criterion, Exchange, Judge
 from turnwise.judges.verdict import Abstention, Score, Verdict
-from turnwise.quality.describer import DESCRIBERS, Describing
-from turnwise.quality.listener import LISTENERS, Listening, RemoteListening
-from turnwise.quality.ratings import DIMENSIONS, Heard
-from turnwise.quality.windows import hear, hear_remote
+from turnwise.listening.describer import DESCRIBERS, Describing
+from turnwise.listening.listener import LISTENERS, Listening, RemoteListening
+from turnwise.listening.ratings import DIMENSIONS, Heard
+from turnwise.listening.windows import hear, hear_remote
 from turnwise.speech.clip import Clip
 
 DECIMALS = 3  # models agree between processors to about 0.00001

@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from turnwise.foundation.asking import with_extra
+from turnwise.endpoints.asking import with_extra
+from turnwise.endpoints.calls import Usage
+from turnwise.endpoints.remote import Line, Remote
+from turnwise.endpoints.secrets import without_secrets
+from turnwise.endpoints.sound_bytes import FASTEST, SLOWEST, Received, from_bytes
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.calls import Usage
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.lineage import lineage
-from turnwise.foundation.remote import Line, Remote
-from turnwise.foundation.secrets import without_secrets
-from turnwise.foundation.sound_bytes import FASTEST, SLOWEST, Received, from_bytes
 from turnwise.speech.engine import Utterance
 
 PATH = "audio/speech"

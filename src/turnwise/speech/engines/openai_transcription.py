@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from turnwise.foundation.calls import Usage
+from turnwise.endpoints.calls import Usage
+from turnwise.endpoints.remote import Line, Remote
+from turnwise.endpoints.sound_bytes import to_wav
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.lineage import lineage
-from turnwise.foundation.remote import Line, Remote
-from turnwise.foundation.sound_bytes import to_wav
 from turnwise.speech.engine import Heard, Listening
 
 PATH = "audio/transcriptions"

@@ -1,0 +1,78 @@
+"""A trained Qwen2-Audio that listens: describes the quality of a sound, or compares two, by hearing alone.
+
+What `turnwise train describer` makes (docs/training.md), by supervised fine-tuning on descriptions of rated speech and by ALLD,
+the preference objective whose reference reads the ratings. It is given the sound and never sees a rating; those of the caller
+are not looked at. What it writes is its own opinion: `listening/faithfulness.py` checks it against ratings where there are some.
+
+Options: `model`, the folder of a trained describer, or any whole Qwen2-Audio (a hub id with `revision`); `base`, the place of the
+model under an adapter when it is not where training found it; `temperature` (0: the likeliest words) and `top_p` (1.0);
+`most_tokens` (256), beyond which an answer is a fault; `device`, `dtype`.
+
+Limits: sounds of up to 30 s, which is what Qwen2-Audio hears. Needs `pip install "turnwise[train]"` for an adapter, else
+`turnwise[local]`, and the weights. Qwen2-Audio is Apache-2.0; ratings of the NISQA corpus have terms of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from turnwise.foundation.audio import Sound
+from turnwise.foundation.errors import EngineError
+from turnwise.foundation.lineage import lineage
+from turnwise.foundation.place import Place
+from turnwise.listening.ratings import Ratings
+from turnwise.listening.sound_model import Answering, SoundModel, sound_model
+from turnwise.speech.weights import placement
+
+
+def describer(
+    model: str,
+    revision: str = "main",
+    base: str = "",
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    most_tokens: int = 256,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> TrainedDescriber:
+    where = placement("trained", device, dtype)
+    return TrainedDescriber(sound_model("trained", model, revision, base, temperature, top_p, most_tokens, where))
+
+
+class TrainedDescriber(msgspec.Struct, frozen=True):
+    """The describer with its options settled."""
+
+    model: SoundModel
+    listens: bool = True
+
+    @property
+    def place(self) -> Place:
+        return "device"
+
+    def identity(self) -> Mapping[str, str]:
+        return {"shared": lineage(__file__), **self.model.identity()}
+
+    def open(self) -> TrainedDescribing:
+        return TrainedDescribing(self.model.open())
+
+
+class TrainedDescribing:
+    """The describer with its weights loaded."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+
+    def describe(self, ratings: Ratings | None, sound: Sound | None, *, seed: int) -> str:
+        if sound is None:
+            raise EngineError("no-sound", "a describer that listens was given no sound")
+        return self._answering.answer_many("caption", [[sound]], [seed])[0]
+
+    def compare(self, first: Ratings | None, second: Ratings | None, sounds: tuple[Sound, Sound] | None, *, seed: int) -> str:
+        if sounds is None:
+            raise EngineError("no-sound", "a describer that listens was given no sounds")
+        return self._answering.answer_many("comparison", [sounds], [seed])[0]
+
+    def close(self) -> None:
+        self._answering.close()

@@ -1,0 +1,152 @@
+"""The results of listening as a file of JSON lines that only grows, so that a session can go on where it was.
+
+The first line says what the file is; each further line is one row, written by one call, so that a process that dies leaves at
+most one unfinished line, which the next session cuts off. A row is found again by the content of its file and by all that made
+it, whatever the file is called now; rows with a trouble are not found, so they are tried again, and the later row counts. One
+process writes at a time; its lock dies with it. What is kept in memory is 24 bytes a row.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from turnwise.foundation.errors import InputError, StorageError
+from turnwise.foundation.fingerprint import fingerprint
+from turnwise.listening.row import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FIRST = b'{"turnwise":"listen","form":1}\n'
+_HALF = (1 << 64) - 1
+
+
+class _Key(msgspec.Struct):
+    """The part of a row that finds it."""
+
+    content: str
+    made_by: str
+    troubles: list[msgspec.Raw]
+
+
+class Results:
+    """A file of results, open for reading and writing; use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.unread = 0  # lines that are no rows
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror}", "name another file with --results") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise StorageError(f"{path} is in use by another process", "wait for it or name another file") from error
+        try:
+            self._begin()
+            self._index()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def find(self, content: str, made_by: str) -> Row | None:
+        """The row that an earlier session made of this content in this way, without trouble."""
+        import numpy as np
+
+        high, low = _halves(content, made_by)
+        first, last = (int(np.searchsorted(self._high, np.uint64(high), side)) for side in ("left", "right"))
+        for place in range(last - 1, first - 1, -1):
+            if self._low[place] == low:
+                return self._at(int(self._places[place]), content, made_by)
+        return None
+
+    def add(self, row: Row) -> None:
+        """Write a row."""
+        line = memoryview(msgspec.json.encode(row) + b"\n")
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be written: {error.strerror}", "make room and run the same again") from error
+
+    def _at(self, place: int, content: str, made_by: str) -> Row | None:
+        with self.path.open("rb") as file:
+            file.seek(place)
+            row = msgspec.json.decode(file.readline(), type=Row)
+        return row if (row.content, row.made_by) == (content, made_by) else None
+
+    def _begin(self) -> None:
+        """See that the file is ours, and cut off what a process that died left unfinished."""
+        self._file.seek(0)
+        first = self._file.read(len(_FIRST))
+        if _FIRST.startswith(first):  # new, or cut within its first line
+            if first != _FIRST:
+                self._file.truncate(0)
+                self._file.write(_FIRST)
+            size = self._file.seek(0, os.SEEK_END)
+            end = size
+            while end and (piece := self._piece(max(0, end - 65536), end)):
+                if b"\n" in piece:
+                    end = end - len(piece) + piece.rindex(b"\n") + 1
+                    break
+                end -= len(piece)
+            if end < size:
+                self._file.truncate(end)
+        else:
+            raise InputError(f"{self.path} is no file of results of turnwise listen", "name another with --results")
+
+    def _piece(self, start: int, end: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(end - start) or b""
+
+    def _index(self) -> None:
+        import numpy as np
+
+        highs, lows, places = array("Q"), array("Q"), array("q")
+        for place, line in _lines(self.path):
+            try:
+                key = msgspec.json.decode(line, type=_Key)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self.unread += 1
+                continue
+            if not key.troubles:
+                high, low = _halves(key.content, key.made_by)
+                highs.append(high)
+                lows.append(low)
+                places.append(place)
+        order = np.lexsort((places, lows, highs)) if highs else np.zeros(0, np.intp)
+        self._high: NDArray[np.uint64] = np.array(highs, np.uint64)[order]
+        self._low: NDArray[np.uint64] = np.array(lows, np.uint64)[order]
+        self._places: NDArray[np.int64] = np.array(places, np.int64)[order]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every line after the first, with where it begins."""
+    with path.open("rb") as file:
+        place = len(file.readline())
+        for line in file:
+            yield place, line
+            place += len(line)
+
+
+def _halves(content: str, made_by: str) -> tuple[int, int]:
+    """The name of a row as two numbers of 64 bits."""
+    number = int(fingerprint("row", content, made_by).removeprefix("b2:"), 16)
+    return number >> 64, number & _HALF

@@ -1,0 +1,113 @@
+"""Failures in words: their causes, the pauses servers ask for, and nothing secret."""
+
+from __future__ import annotations
+
+import email.utils
+import pickle
+import time
+from typing import Any
+
+import pytest
+
+from turnwise.endpoints.attempts import Answerer, AttemptFailed, retry_after, worth_another
+from turnwise.foundation.errors import EngineError, InputError
+
+IT = Answerer("it", "https://models.example/v1", "ITS_KEY")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "12"}, 12.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "7", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "7", "retry-after-ms": "soon"}, 7.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "tomorrow"}, None),
+        ({}, None),
+    ],
+)
+def test_pauses(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_a_date_without_the_servers_own_is_against_our_clock() -> None:
+    seconds = retry_after({"retry-after": email.utils.formatdate(time.time() + 60, usegmt=True)})
+    assert seconds is not None and 57 < seconds <= 60
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        ({"error": {"details": [{"@type": "x"}, {"retryDelay": "17.5s"}]}}, 17.5),
+        ({"error": {"details": [{"retryDelay": 3}]}}, None),
+        ({"error": {"details": 5}}, None),
+        ({"error": "busy"}, None),
+        ([1], None),
+    ],
+)
+def test_a_pause_inside_the_answer(answer: Any, seconds: float | None) -> None:
+    assert retry_after({}, answer) == seconds
+
+
+def test_which_failures_are_worth_another_attempt() -> None:
+    for cause in ("timeout", "rate-limit", "server-error", "connection", "broken-answer"):
+        assert worth_another(EngineError(cause, "x")) and worth_another(AttemptFailed(cause, "x"))
+    for cause in ("refused", "budget", "stopped", "parse", "empty-audio"):
+        assert not worth_another(EngineError(cause, "x"))
+    assert not worth_another(AttemptFailed("rate-limit", "x", pause=601.0))
+    assert worth_another(AttemptFailed("rate-limit", "x", pause=600.0))
+    assert not worth_another(AttemptFailed("connection", "x", again=False))
+
+
+def test_a_failed_attempt_survives_a_process_border() -> None:
+    error = AttemptFailed("rate-limit", "x", pause=700.0)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is AttemptFailed and again.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": {"message": "no  such\\n thing"}}', "no such thing"),
+        (b'{"error": "plain"}', "plain"),
+        (b'{"message": "outside"}', "outside"),
+        (b'{"detail": "not found"}', '{"detail":"not found"}'),  # FastAPI
+        (b"<html>Bad Gateway</html>", "<html>Bad Gateway</html>"),
+        (b"\xff\xfe", "��"),
+        (b"[1, 2]", "[1,2]"),
+        (b"proxy http://me:word@proxy.example:80 is down", "proxy http://proxy.example:80 is down"),
+        (b"z" * 1000, "z" * 299 + "…"),
+    ],
+)
+def test_what_the_server_said(body: bytes, words: str) -> None:
+    error = IT.error_of_status(500, {}, body, "", "m", "/p")
+    assert error.message == f"endpoint it: /p was answered with 500: {words}"
+
+
+def test_without_words_there_is_no_colon() -> None:
+    assert IT.error_of_status(500, {}, b"", "", "m", "/p").message == "endpoint it: /p was answered with 500"
+    free = Answerer("it", "http://localhost:8000/v1", "").error_of_status(401, {}, b"", "", "m", "/p")
+    assert isinstance(free, InputError)
+    assert str(free) == (
+        "endpoint it: http://localhost:8000/v1 refuses a request without a key (401) (name its key: [endpoints.it] key)"
+    )
+
+
+@pytest.mark.parametrize("answer", [None, [], "x", 3, {}, {"error": None}, {"error": {}}, {"error": ""}, {"object": "list"}])
+def test_answers_that_hold_no_error(answer: Any) -> None:
+    assert IT.error_inside(answer, "", "/p") is None
+
+
+def test_an_error_of_an_older_vllm() -> None:
+    error = IT.error_inside({"object": "error", "message": "too long", "type": "BadRequestError", "code": 400}, "", "/p")
+    assert error is not None and (error.cause, error.message) == (
+        "refused",
+        "endpoint it: /p was answered with an error: too long",
+    )
