@@ -6,6 +6,14 @@ from turnwise.judges.judge import Criterion
 from turnwise.statistics.wording import between, plain
 
 NONE = "–"
+# More is better in each: what they are called elsewhere (noise, coloration, discontinuity) names the fault.
+_RATED: dict[str, str] = {
+    "mos": "overall quality",
+    "noi": "freedom from noise",
+    "col": "freedom from coloration",
+    "dis": "freedom from breaks",
+    "loud": "loudness",
+}
 
 
 def decimals(criterion: Criterion) -> int:
@@ -34,5 +42,8 @@ def direction(criterion: Criterion) -> str:
 
 
 def spoken(name: str) -> str:
-    """A criterion's name as words."""
-    return name.replace("_", " ").replace("-", " ")
+    """A criterion's name as words; the five ratings of sound say what they rate, beside the name they have in files."""
+    label, _, plain_name = name.rpartition("/")
+    told = _RATED.get(plain_name)
+    words = name if told is None else f"{label}/{told} ({plain_name})".removeprefix("/")
+    return words.replace("_", " ").replace("-", " ")

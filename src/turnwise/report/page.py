@@ -22,7 +22,7 @@ from markupsafe import Markup
 import turnwise
 from turnwise.foundation.fingerprint import digest, fingerprint
 from turnwise.foundation.whole_file import write_whole
-from turnwise.report import sections
+from turnwise.report import sections, sound_section
 from turnwise.report.charts.latency import STAGES
 from turnwise.report.dialogue_blocks import Packed, pack
 from turnwise.report.figures import Figures, draw_all, subset_size
@@ -123,7 +123,8 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
     )
     headline, groups = sections.finding_groups(summary)
     judged, paid = judge_sheets(summary), cost_sheets(summary)
-    empty = {name for name, sheets in (("judges", judged), ("cost", paid)) if not sheets}
+    heard = sections.curve_cards(summary, drawn, sound=True)
+    empty = {name for name, shown in (("judges", judged), ("cost", paid), ("sound", heard)) if not shown}
     text = environment.get_template("page.html.jinja").render(
         key=key,
         policy=policy(style, script),
@@ -142,7 +143,10 @@ def render(results: Results, summary: Summary, drawn: Figures, packed: Packed, k
         judges=judged,
         kinships=[finding.text for finding in judge_findings(summary)[: len(summary.kinships)]],
         costs=paid,
-        curves=sections.curve_cards(summary, drawn),
+        curves=sections.curve_cards(summary, drawn, sound=False),
+        heard=heard,
+        by_ear=sound_section.by_ear(results, summary, drawn),
+        sound_matrix=sound_section.against_sense(summary),
         subset=subset_size(summary),
         profile=drawn.profile,
         survival=drawn.survival,

@@ -36,7 +36,8 @@ def paper_sheets(summary: Summary, paper: Paper, *, beside: bool = False) -> lis
     for of, key in ((paper.naturalness, "5n"), (paper.consistency, "5c")):
         made += [by_round(f"Table 5. {_head(i)} per round", i, paper, key if beside else "") for i in of]
     made.append(figure_1(summary))
-    made += [by_round(f"Figure 2, below. {_head(i)} per round", i, paper, "") for i in (*paper.quality, *paper.voice)]
+    below = (*paper.quality, *paper.aspects, *paper.voice)
+    made += [by_round(f"Figure 2, below. {_head(i)} per round", i, paper, "") for i in below]
     made.append(figure_3(paper))
     return [sheet for sheet in made if sheet is not None and sheet.rows]
 

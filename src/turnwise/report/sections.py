@@ -19,6 +19,7 @@ from turnwise.statistics.estimate import Estimate
 from turnwise.statistics.finding import Finding
 from turnwise.statistics.findings import findings
 from turnwise.statistics.latency import Latency
+from turnwise.statistics.roles import is_sound
 from turnwise.statistics.summary import ArmSummary, Summary
 from turnwise.statistics.survival import Survival
 from turnwise.statistics.wording import listed, signed
@@ -33,6 +34,7 @@ SECTIONS = (
     ("failures", "Failures"),
     ("survival", "Survival"),
     ("latency", "Latency"),
+    ("sound", "Sound"),
     ("correlation", "Correlation"),
     ("contrasts", "Differences"),
     ("judges", "Judges"),
@@ -101,9 +103,13 @@ def in_order(summary: Summary) -> list[Criterion]:
     return sorted(criteria, key=lambda c: c.name != summary.roles.thread)
 
 
-def curve_cards(summary: Summary, figures: Figures) -> list[dict[str, Any]]:
+def curve_cards(summary: Summary, figures: Figures, *, sound: bool) -> list[dict[str, Any]]:
+    """The criteria of sound, or all others: what is said and how it sounds are read apart."""
     cards = []
+    heard = {i.criterion.name for i in summary.instruments if is_sound(i)}
     for criterion in in_order(summary):
+        if (criterion.name in heard) != sound:
+            continue
         lines = []
         for arm in summary.shown:
             reading = arm.criteria[criterion.name]

@@ -90,7 +90,8 @@ def main_criteria(summary: Summary) -> list[str]:
         for failure in roles.failures
     }
     worst = sorted(roles.failures, key=lambda f: -severities[f])[:1]
-    wanted = [*([roles.thread] if roles.thread else []), *roles.sense, *worst, *roles.sound[:1], *names]
+    sound = sorted(roles.sound, key=lambda name: name.rpartition("/")[2] != "mos")[:1]
+    wanted = [*([roles.thread] if roles.thread else []), *roles.sense, *worst, *sound, *names]
     return list(dict.fromkeys(wanted))[:MOST]
 
 

@@ -8,18 +8,16 @@ divided.
 
 from __future__ import annotations
 
-import inspect
 import re
 
 import msgspec
 import numpy as np
 
-from turnwise.foundation.errors import InputError
-from turnwise.judges.judge import JUDGES
 from turnwise.statistics.bootstrap import Bootstrap
 from turnwise.statistics.correlation import POOLED, Correlation
 from turnwise.statistics.curve import Point
 from turnwise.statistics.estimate import number, sums
+from turnwise.statistics.given_by import given_by
 from turnwise.statistics.grid import Floats, Grid, grid_of
 from turnwise.statistics.roles import FAILURES, VOICE, is_sound, label_of, measure
 from turnwise.statistics.slope import Slope, least_squares, slope_within
@@ -76,6 +74,7 @@ class Paper(msgspec.Struct, frozen=True):
     naturalness: tuple[Instrument, ...]
     consistency: tuple[Instrument, ...]
     voice: tuple[Instrument, ...]
+    aspects: tuple[Instrument, ...]  # what else judges of sound give beside their first: noise, coloration, ...
     failures: tuple[tuple[Instrument | None, ...], ...]  # one row per set of judges, in the order of SEVERITIES
     by: dict[str, str]  # criterion -> the judge, with its estimator or models
     lines: dict[str, tuple[RoundMeans, ...]]  # criterion -> arms in the order of tables
@@ -115,12 +114,14 @@ def _paper(results: Results, summary: Summary, grid: Grid) -> Paper:
     for instrument in results.instruments:
         if is_sound(instrument) and measure(instrument) not in (VOICE[0], *CLEAR):
             quality.setdefault(instrument.judge, instrument)
+    told = {i.criterion.name for i in (*quality.values(), *clear, *voice)}
+    aspects = tuple(i for i in results.instruments if is_sound(i) and i.criterion.name not in told)
     failures = _failures(results)
     pairs = model_pairs(grid.arms)
     severities = [i.criterion.name for row in failures for i in row if i is not None]
-    sound = (*quality.values(), *clear, *voice)
+    sound = (*quality.values(), *aspects, *clear, *voice)
     pooled = next(c for c in summary.correlations if c.arm == POOLED and c.unit == "turns")
-    lined = (*of["naturalness"], *of["consistency"], *quality.values(), *voice)
+    lined = (*of["naturalness"], *of["consistency"], *quality.values(), *aspects, *voice)
     return Paper(
         rounds=summary.last_round,
         quality=tuple(quality.values()),
@@ -128,8 +129,9 @@ def _paper(results: Results, summary: Summary, grid: Grid) -> Paper:
         naturalness=of["naturalness"],
         consistency=of["consistency"],
         voice=voice,
+        aspects=aspects,
         failures=failures,
-        by={i.criterion.name: _by(i, results) for i in results.instruments},
+        by={i.criterion.name: given_by(i, results) for i in results.instruments},
         lines={i.criterion.name: _lines(i.criterion.name, summary, grid, bootstrap) for i in lined},
         pairs=pairs,
         ratios=tuple(_ratio(m, *pairs[m], name, grid, bootstrap) for name in severities for m in pairs),
@@ -148,23 +150,6 @@ def _failures(results: Results) -> tuple[tuple[Instrument | None, ...], ...]:
         if measure(instrument) in SEVERITIES:
             rows.setdefault(label_of(instrument), {}).setdefault(measure(instrument), instrument)
     return tuple(tuple(row.get(name) for name in SEVERITIES) for row in rows.values())
-
-
-def _by(instrument: Instrument, results: Results) -> str:
-    """Who gives a criterion: the judge, and the estimator or the models behind it."""
-    behind = ", ".join(instrument.models)
-    choice = next((c for c in results.study.judges if c.title == instrument.judge), None)
-    if choice is not None and not behind:
-        behind = str(choice.options.get("estimator") or _default_estimator(choice.name))
-    return f"{instrument.judge} ({behind})" if behind else instrument.judge
-
-
-def _default_estimator(judge: str) -> str:
-    try:
-        option = inspect.signature(JUDGES.factory(judge)).parameters.get("estimator")
-    except InputError:  # the plug-in was there when the study ran and is not now
-        return ""
-    return "" if option is None or not isinstance(option.default, str) else option.default
 
 
 def _lines(criterion: str, summary: Summary, grid: Grid, bootstrap: Bootstrap) -> tuple[RoundMeans, ...]:

@@ -71,6 +71,13 @@ def matrix_rows(matrix: Correlations, criteria: tuple[str, ...]) -> list[dict[st
     return rows
 
 
+def against(pair: Correlation) -> dict[str, Any]:
+    """Pearson's r of two criteria as a cell of a table, with its interval and n."""
+    cell = _table_cell(_cell(pair.a, pair.b, pair, below=True), pair.pearson)
+    ends = "" if pair.low is None or pair.high is None or pair.pearson is None else between(pair.low, pair.high, 2)
+    return {**cell, "ends": ends.replace("-", "\N{MINUS SIGN}"), "n": pair.n}
+
+
 def _table_cell(cell: dict[str, Any], r: float | None) -> dict[str, Any]:
     return {**cell, "tint": "undefined", "said": "undefined"} if r is None else {**cell, "tint": tint(r)}
 

@@ -1,4 +1,4 @@
-"""The figures of The Context Trap for a run: latency against coherence, four curves, and dialogue against sound."""
+"""The figures of The Context Trap for a run: latency against coherence, curves of sense and sound, dialogue against sound."""
 
 from __future__ import annotations
 
@@ -32,19 +32,28 @@ def _figure_1(summary: Summary) -> Figure | None:
 
 
 def _figure_2(summary: Summary, paper: Paper) -> Figure | None:
-    """Naturalness and consistency above, quality and voice consistency below; the first of each where there are several."""
-    kinds = {"naturalness": paper.naturalness, "consistency": paper.consistency, "quality": paper.quality,
-             "voice consistency": paper.voice}  # fmt: skip
-    panels = [_panel(kind, found[0] if found else None, summary, paper) for kind, found in kinds.items()]
+    """Naturalness and consistency above; below quality with the other ratings of its judge, and voice consistency.
+
+    The first of each where there are several.
+    """
+    kinds = [("naturalness", paper.naturalness[:1]), ("consistency", paper.consistency[:1]), ("quality", paper.quality[:1])]
+    kinds += [("aspect", (aspect,)) for aspect in _siblings(paper)]
+    kinds.append(("voice consistency", paper.voice[:1]))
+    panels = [_panel(kind, found[0] if found else None, summary, paper) for kind, found in kinds]
     if all(text.endswith(_NOTHING) for _, text in panels):
         return None
     specs = [spec for spec, _ in panels]
     spec: Spec = {
-        "vconcat": [{"hconcat": specs[:2], "spacing": APART}, {"hconcat": specs[2:], "spacing": APART}],
+        "vconcat": [{"hconcat": specs[k : k + 2], "spacing": APART} for k in range(0, len(specs), 2)],
         "spacing": APART,
         "resolve": {"scale": {"color": "independent", "shape": "independent", "strokeDash": "independent"}},
     }
     return Figure("figure-2", "Figure 2. Round by round", " ".join(text for _, text in panels), spec)
+
+
+def _siblings(paper: Paper) -> list[Instrument]:
+    """The further ratings of the judge whose first one stands for the quality."""
+    return [i for i in paper.aspects if paper.quality and i.judge == paper.quality[0].judge]
 
 
 _NOTHING = "nothing to draw."
@@ -63,7 +72,7 @@ def _panel(kind: str, instrument: Instrument | None, summary: Summary, paper: Pa
         spec = {key: part for key, part in drawn.spec.items() if key != "padding"}  # a view within a view has none
         text, name = f"{spoken(instrument.criterion.name)}: {drawn.text}", spoken(instrument.criterion.name)
         by = f"{instrument.criterion.unit}, {direction(instrument.criterion)}; by {paper.by[instrument.criterion.name]}"
-    layers = [*spec["layer"], _heading(name, -22, 600, 12.0, "ink"), _heading(by, -8, 400, 9.5, "muted")]
+    layers = [*spec["layer"], _heading(name, -28, 600, 12.0, "ink"), _heading(by, -14, 400, 9.5, "muted")]
     return {**spec, "layer": layers}, text
 
 
