@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,55 +10,13 @@ import pytest
 
 from report.heard_folder import file, folder, row
 from report.shown_results import HOSTILE
+from report.watched import Watched, until
 from turnwise.report.listening_page import write_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
-
-class Watched:
-    """A page with everything it asked for and complained of."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def open(self, path: Path) -> Page:
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-ready]", timeout=20_000)
-        return self.page
-
-    def quiet(self) -> bool:
-        assert self.complaints == []
-        assert [url for url in self.requests if not url.startswith(("file:", "data:"))] == []
-        return True
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    named = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if named is None:
-        pytest.skip("no Chromium on this machine: install one or name it in CHROMIUM")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=named, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield Watched(context.new_page())
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +24,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("listening")
     write_page(place / "page.html", folder(place / "calls"))
     return place / "page.html"
-
-
-def until(page: Page, condition: str, seconds: float = 15.0) -> None:
-    """Wait for a condition. The page's policy refuses evaluated strings, so it is asked from outside."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(f"Boolean({condition})"):
-        assert time.monotonic() < end, f"never came true: {condition}"
-        page.wait_for_timeout(50)
 
 
 def names(page: Page) -> list[str]:

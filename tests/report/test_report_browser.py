@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +11,7 @@ import pytest
 
 from made_results import made_results
 from report.shown_results import HOSTILE, few, hostile_results, spoken_results, with_rounds
+from report.watched import Watched, until
 from turnwise.agents.agent import Reply
 from turnwise.report.page import build
 from turnwise.report.theme import contrast
@@ -23,60 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class Watched:
-    """A page with everything it asked for and complained of."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def open(self, path: Path, fragment: str = "", wait: str = ".round") -> Page:
-        self.page.goto(path.as_uri() + fragment)
-        self.page.wait_for_selector("html[data-ready]", timeout=20_000)
-        self.page.locator("#dialogue").scroll_into_view_if_needed()
-        self.page.wait_for_selector(wait, timeout=20_000)
-        return self.page
-
-    def quiet(self) -> bool:
-        assert self.complaints == []
-        assert [url for url in self.requests if not url.startswith(("file:", "data:"))] == []
-        return True
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    named = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if named is None:
-        pytest.skip("no Chromium on this machine: install one or name it in CHROMIUM")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=named, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield Watched(context.new_page())
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,20 +42,12 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(few(spoken_results(folder, dialogues=2)), folder, figures=False)
 
 
-def until(page: Page, condition: str, seconds: float = 15.0) -> None:
-    """Wait for a condition. The page's policy refuses evaluated strings, so it is asked from outside."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(f"Boolean({condition})"):
-        assert time.monotonic() < end, f"never came true: {condition}"
-        page.wait_for_timeout(50)
-
-
 def shown(page: Page) -> list[str]:
     return [text.strip() for text in page.locator("#list .name").all_inner_texts()]
 
 
 def test_it_opens_from_disk_without_a_word(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     assert page.title() == "made · Turnwise report"
     assert watched.quiet()
     assert len(shown(page)) == 9
@@ -121,7 +57,7 @@ def test_it_opens_from_disk_without_a_word(watched: Watched, ordinary: Path) -> 
 
 
 def test_the_network_is_refused(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     refused = page.evaluate("fetch('https://example.org/').then(() => 'sent', () => 'refused')")
     assert refused == "refused"
     markup = "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'set' } catch (e) { return e.name } })()"
@@ -129,7 +65,7 @@ def test_the_network_is_refused(watched: Watched, ordinary: Path) -> None:
 
 
 def test_a_clip_plays(watched: Watched, spoken: Path) -> None:
-    page = watched.open(spoken, wait=".player .go")
+    page = watched.open_dialogues(spoken, wait=".player .go")
     answers = page.locator(".answer .player")
     answers.first.locator(".go").click()
     until(page, "document.querySelector('.answer audio')?.currentTime > 0.2")
@@ -141,7 +77,7 @@ def test_a_clip_plays(watched: Watched, spoken: Path) -> None:
 
 
 def test_a_conversation_plays_through(watched: Watched, spoken: Path) -> None:
-    page = watched.open(spoken, wait=".player .go")
+    page = watched.open_dialogues(spoken, wait=".player .go")
     page.locator(".listen button").first.click()
     until(page, "[...document.querySelectorAll('audio')].filter((a) => a.ended).length >= 3")
     page.locator(".listen button").first.click()
@@ -152,7 +88,7 @@ def test_a_conversation_plays_through(watched: Watched, spoken: Path) -> None:
 def test_sound_within_the_page_plays_without_its_file(watched: Watched, tmp_path: Path) -> None:
     page_path = build(few(spoken_results(tmp_path, dialogues=1)), tmp_path, embed_audio=True, figures=False)
     shutil.rmtree(tmp_path / "clips")
-    page = watched.open(page_path, wait=".player .go")
+    page = watched.open_dialogues(page_path, wait=".player .go")
     page.locator(".user .go").first.click()
     until(page, "document.querySelector('.user audio')?.ended")
     assert page.evaluate("document.querySelector('.user audio').duration") == pytest.approx(0.6, abs=0.02)
@@ -164,7 +100,7 @@ def test_an_arm_that_reads_says_so_and_the_others_share_the_user(watched: Watche
     heard, read = results.conversations
     words = tuple(msgspec.structs.replace(a, user_clip=None, user_heard=None) for a in read.rounds)
     results = msgspec.structs.replace(results, conversations=(heard, msgspec.structs.replace(read, rounds=words)))
-    page = watched.open(build(results, tmp_path, figures=False), wait=".player .go")
+    page = watched.open_dialogues(build(results, tmp_path, figures=False), wait=".player .go")
     first = page.locator("[data-round='1']")
     assert first.locator(".user .go").count() == 1
     assert first.locator(".answer .go").count() == 2
@@ -176,16 +112,16 @@ def test_missing_sound_is_said_beside_the_player(watched: Watched, tmp_path: Pat
     results = few(spoken_results(tmp_path, dialogues=1))
     page_path = build(results, tmp_path, figures=False)
     shutil.rmtree(tmp_path / "clips")
-    page = watched.open(page_path, wait=".player .go")
+    page = watched.open_dialogues(page_path, wait=".player .go")
     page.locator(".answer .go").first.click()
     page.wait_for_selector(".answer .player .gone")
     assert "cannot be played" in page.locator(".answer .gone").first.inner_text()
-    page = watched.open(build(results, tmp_path, figures=False), wait=".gone")
+    page = watched.open_dialogues(build(results, tmp_path, figures=False), wait=".gone")
     assert "not found when this page was made" in page.locator(".user .gone").first.inner_text()
 
 
 def test_filters_change_what_is_seen(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     page.select_option("#by-intent", "FindMovie")
     assert shown(page) == ["made-0001", "made-0004", "made-0007"]
     page.select_option("#by-intent", "")
@@ -208,7 +144,7 @@ def test_filters_change_what_is_seen(watched: Watched, ordinary: Path) -> None:
 
 
 def test_the_lost_turn_is_marked(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     lost = page.locator(".answer.lost")
     assert lost.count() >= 1
     assert "The thread is lost here: consistency" in lost.first.inner_text()
@@ -216,7 +152,7 @@ def test_the_lost_turn_is_marked(watched: Watched, ordinary: Path) -> None:
 
 
 def test_own_text_is_shown_where_it_differs(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     second = page.locator("[data-round='2'] .answer").first.inner_text()
     assert "the quick brown Fox" in second
     assert "Its own text: The quick, brown ox." in second
@@ -224,7 +160,7 @@ def test_own_text_is_shown_where_it_differs(watched: Watched, ordinary: Path) ->
 
 
 def test_reasons_and_what_was_shown_unfold(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     answer = page.locator("[data-round='3'] .answer").first
     assert answer.locator(".verdicts").count() == 0
     answer.locator("summary", has_text="verdicts").click()
@@ -235,7 +171,7 @@ def test_reasons_and_what_was_shown_unfold(watched: Watched, ordinary: Path) -> 
 
 
 def test_a_link_opens_its_dialogue(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary, "#d=made-0003&r=4")
+    page = watched.open_dialogues(ordinary, "#d=made-0003&r=4")
     page.wait_for_selector("#dialogue[data-id='made-0003']")
     assert page.evaluate("document.activeElement.dataset.round") == "4"
     page.evaluate("location.hash = '#d=made-0002'")
@@ -246,7 +182,7 @@ def test_a_link_opens_its_dialogue(watched: Watched, ordinary: Path) -> None:
 
 
 def test_keys_reach_everything(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -273,7 +209,7 @@ def test_keys_reach_everything(watched: Watched, ordinary: Path) -> None:
 
 
 def test_curves_switch_to_the_constant_subset(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     assert page.locator("[data-shows=constant] svg").first.is_hidden()
     page.locator("[data-curves=constant]").click()
     assert page.locator("[data-shows=constant] svg").first.is_visible()
@@ -281,7 +217,7 @@ def test_curves_switch_to_the_constant_subset(watched: Watched, ordinary: Path) 
 
 
 def test_a_mark_says_its_numbers(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     mark = page.locator("#curves [data-shows=all] [data-tip]").first
     mark.hover()
     box = mark.bounding_box()
@@ -293,7 +229,7 @@ def test_a_mark_says_its_numbers(watched: Watched, ordinary: Path) -> None:
 
 
 def test_hostile_text_runs_nothing(watched: Watched, tmp_path: Path) -> None:
-    page = watched.open(build(hostile_results(), tmp_path, figures=False))
+    page = watched.open_dialogues(build(hostile_results(), tmp_path, figures=False))
     for fold in page.locator("#dialogue summary").all():
         fold.click()
     text = page.locator("#dialogue").inner_text()
@@ -311,7 +247,7 @@ def test_no_sideways_scrolling(browser: Browser, ordinary: Path, spoken: Path, w
     context = browser.new_context(viewport={"width": width, "height": 844}, has_touch=True)
     for path in (ordinary, spoken):
         watched = Watched(context.new_page())
-        page = watched.open(path)
+        page = watched.open_dialogues(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert watched.quiet()
     context.close()
@@ -320,7 +256,7 @@ def test_no_sideways_scrolling(browser: Browser, ordinary: Path, spoken: Path, w
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out(browser: Browser, ordinary: Path, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    page = Watched(context.new_page()).open(ordinary)
+    page = Watched(context.new_page()).open_dialogues(ordinary)
     pairs = page.evaluate(
         """[...document.querySelectorAll(
             'h1, .lede, .intro, td, th, .answer p, .scores li, .item, .dim, .legend li, .chip, svg text')]
@@ -346,7 +282,7 @@ def test_words_stand_out(browser: Browser, ordinary: Path, scheme: Any) -> None:
 
 
 def test_the_theme_can_be_chosen(watched: Watched, ordinary: Path) -> None:
-    page = watched.open(ordinary)
+    page = watched.open_dialogues(ordinary)
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before

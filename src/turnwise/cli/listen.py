@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
 RESULTS = Path("listen.jsonl")  # where rows of folders are kept, unless another file is named
 DONE, TROUBLE = 0, 3
-FILES_PER_PROCESS = 8  # fewer are heard before another process has started
 
 EXAMPLES = """\b
 Examples:
@@ -142,6 +139,7 @@ async def _hear(
 ) -> int:
     """Rows of all files, as they come."""
     from turnwise.cli.listening_output import Csv, JsonLines, Lines, Output, Parquet, Sums
+    from turnwise.cli.listening_rows import heard
     from turnwise.listening.sounds_below import counted, sounds_below
 
     total = counted(paths)
@@ -174,27 +172,6 @@ async def _hear(
         write_page(report, rows, embed_audio=embed_audio)
         click.echo(str(report), err=as_json or as_csv)
     return TROUBLE if sums.in_trouble else DONE
-
-
-async def heard(
-    files: Iterable[Path], total: int, asked: Asked, results: Results | None, jobs: int | None, take: Callable[[Row], None]
-) -> int:
-    """Give every row to `take`; how many of them an earlier session had made."""
-    from turnwise.cli.listening_choices import hearing_of, remote_of
-    from turnwise.cli.listening_progress import Progress
-    from turnwise.listening.session import Listening
-
-    many = jobs if jobs is not None else max(1, min(os.cpu_count() or 1, total // FILES_PER_PROCESS))
-    remote = remote_of(asked)
-    try:
-        async with Listening(hearing_of(asked), remote, jobs=many) as session:
-            with Progress(total) as progress:
-                async for row in session.rows(files, results):
-                    take(row)
-                    progress.row(row, session.found)
-            return session.found
-    finally:
-        await remote.close()
 
 
 def _at_most_one(*flags: tuple[str, bool]) -> None:

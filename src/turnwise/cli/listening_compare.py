@@ -12,6 +12,7 @@ import msgspec
 
 from turnwise.cli.listening_choices import Asked, diverse, hearing_of, remote_of
 from turnwise.cli.listening_output import WIDTH_OF_A_FILE, Lines, number
+from turnwise.cli.listening_rows import heard
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.plain_text import plain_text
 from turnwise.listening.pair import CONFIDENCE, FEWEST, Pair
@@ -71,7 +72,6 @@ async def compare_systems(
     paths: Sequence[Path], asked: Asked, results: Results | None, jobs: int | None, *, as_json: bool
 ) -> int:
     """Several folders on the turns they share."""
-    from turnwise.cli.listen import heard
     from turnwise.listening.paired_systems import standing, turns_of
 
     turns = turns_of(paths)

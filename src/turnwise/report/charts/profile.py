@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
+from turnwise.report.charts.arm_marks import undrawn_words
+from turnwise.report.charts.dots import dots
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import spoken
-from turnwise.report.theme import colour
 from turnwise.statistics.summary import Summary
 
-WIDTH = 250
 ROW = 13  # height of one arm within a failure's row
 
 
@@ -30,8 +29,8 @@ def profile_figure(summary: Summary) -> Figure | None:
             rows.append(
                 {
                     "arm": arm.name,
-                    "failure": spoken(part.failure),
-                    "share": estimate.mean,
+                    "row": spoken(part.failure),
+                    "value": estimate.mean,
                     "low": estimate.low,
                     "high": estimate.high,
                     "tip": f"{arm.name}, {spoken(part.failure)}: {said}",
@@ -40,42 +39,13 @@ def profile_figure(summary: Summary) -> Figure | None:
     if not rows:
         return None
     missing = [name for name in names if name not in {r["arm"] for r in rows}]
-    failures = [spoken(f) for f in summary.roles.failures]
-    y = {
-        "field": "failure",
-        "type": "nominal",
-        "sort": failures,
-        "title": None,
-        "axis": {"labelFontSize": 12, "labelColor": colour("ink"), "labelPadding": 10},
-        "scale": {"paddingInner": 0.25, "paddingOuter": 0.1},
-    }
-    tint, shape = by_arm(names, "color"), by_arm(names, "shape")
-    offset = {"field": "arm", "type": "nominal", "sort": names, "scale": {"domain": names}}
-    highest = max(r["high"] or r["share"] for r in rows)
+    highest = max(r["high"] or r["value"] for r in rows)
     x = {
-        "field": "share",
-        "type": "quantitative",
         "title": "share of turns above mild",
         "scale": {"domain": [0, min(1.0, max(0.1, highest * 1.05))], "nice": True},
         "axis": {"format": "%", "tickCount": 5},
     }
-    spec = {
-        "width": WIDTH,
-        "height": max(60, len(failures) * (len(names) * ROW + 8)),
-        "data": {"values": rows},
-        **undrawn(missing),
-        "layer": [
-            {
-                "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-                "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55, "aria": False},
-                "encoding": {"y": y, "yOffset": offset, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": tint},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "stroke": colour("panel"), "strokeWidth": 1},
-                "encoding": {"y": y, "yOffset": offset, "x": x, "color": tint, "shape": shape, "description": {"field": "tip"}},
-            },
-        ],
-    }
-    worst = [f"{r['arm']}, {r['failure']}: {100 * r['share']:.0f} %" for r in rows]
+    spec = dots(rows, [spoken(f) for f in summary.roles.failures], names, missing, x, ROW)
+    worst = [f"{r['arm']}, {r['row']}: {100 * r['value']:.0f} %" for r in rows]
     text = f"Share of turns above mild severity. {'; '.join(worst)}.{undrawn_words(missing)}"
     return Figure("failure-profile", "Failure profile", text, spec)

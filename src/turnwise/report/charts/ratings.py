@@ -7,14 +7,13 @@ from typing import Any
 
 from turnwise.judges.judge import Criterion
 from turnwise.listening.ratings import LEVELS, words
-from turnwise.report.charts.arm_marks import by_arm, undrawn, undrawn_words
+from turnwise.report.charts.arm_marks import undrawn_words
 from turnwise.report.charts.curve import slug
+from turnwise.report.charts.dots import dots
 from turnwise.report.drawing import Figure
 from turnwise.report.numbers import interval, spoken, value
-from turnwise.report.theme import colour
 from turnwise.statistics.summary import Summary
 
-WIDTH = 250
 ROW = 12  # height of one arm within a criterion's row
 FIVE = 5.0  # the end of the scale whose levels have words
 
@@ -36,8 +35,8 @@ def ratings_figure(summary: Summary, title: str, criteria: Sequence[Criterion]) 
             rows.append(
                 {
                     "arm": arm.name,
-                    "criterion": spoken(criterion.name),
-                    "mean": estimate.mean,
+                    "row": spoken(criterion.name),
+                    "value": estimate.mean,
                     "low": estimate.low,
                     "high": estimate.high,
                     "tip": f"{arm.name}, {spoken(criterion.name)}: {said}, {ends}, n = {estimate.n}",
@@ -45,44 +44,14 @@ def ratings_figure(summary: Summary, title: str, criteria: Sequence[Criterion]) 
             )
     if not rows:
         return None
-    drawn = [name for name in names if name in {r["arm"] for r in rows}]
-    missing = [name for name in names if name not in drawn]
-    titles = [spoken(c.name) for c in criteria]
-    y = {
-        "field": "criterion",
-        "type": "nominal",
-        "sort": titles,
-        "title": None,
-        "axis": {"labelFontSize": 12, "labelColor": colour("ink"), "labelPadding": 10, "labelLimit": 210},
-        "scale": {"domain": titles, "paddingInner": 0.25, "paddingOuter": 0.1},
-    }
-    tint, shape = by_arm(names, "color"), by_arm(names, "shape")
-    offset = {"field": "arm", "type": "nominal", "sort": drawn, "scale": {"domain": drawn}}
+    missing = [name for name in names if name not in {r["arm"] for r in rows}]
     x = {
-        "field": "mean",
-        "type": "quantitative",
         "title": criteria[0].unit,
         "scale": {"domain": _ends(criteria[0], rows), "nice": False, "zero": False},
         "axis": {"tickCount": 5},
     }
-    spec = {
-        "width": WIDTH,
-        "height": max(60, len(titles) * (len(drawn) * ROW + 8)),
-        "data": {"values": rows},
-        **undrawn(missing),
-        "layer": [
-            {
-                "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-                "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55, "aria": False},
-                "encoding": {"y": y, "yOffset": offset, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": tint},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "stroke": colour("panel"), "strokeWidth": 1},
-                "encoding": {"y": y, "yOffset": offset, "x": x, "color": tint, "shape": shape, "description": {"field": "tip"}},
-            },
-        ],
-    }
-    said = "; ".join(f"{r['arm']}, {r['criterion']}: {r['mean']:.2f}" for r in rows)
+    spec = dots(rows, [spoken(c.name) for c in criteria], names, missing, x, ROW)
+    said = "; ".join(f"{r['arm']}, {r['row']}: {r['value']:.2f}" for r in rows)
     text = f"{said}.{undrawn_words(missing)}"
     return Figure(f"sound-{slug(criteria[0].name)}", f"How it sounds, by {title}", text, spec)
 
@@ -98,5 +67,5 @@ def level_words(criterion: Criterion, mean: float) -> str:
 def _ends(criterion: Criterion, rows: list[dict[str, Any]]) -> list[float]:
     if criterion.low is not None and criterion.high is not None:
         return [criterion.low, criterion.high]
-    found = [v for r in rows for v in (r["mean"], r["low"], r["high"]) if v is not None]
+    found = [v for r in rows for v in (r["value"], r["low"], r["high"]) if v is not None]
     return [min(found), max(max(found), min(found) + 1e-9)]

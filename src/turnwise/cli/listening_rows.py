@@ -1,0 +1,32 @@
+"""The rows of many files as they come, with a progress bar."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from turnwise.cli.listening_choices import Asked, hearing_of, remote_of
+from turnwise.cli.listening_progress import Progress
+from turnwise.listening.results import Results
+from turnwise.listening.row import Row
+from turnwise.listening.session import Listening
+
+FILES_PER_PROCESS = 8  # fewer are heard before another process has started
+
+
+async def heard(
+    files: Iterable[Path], total: int, asked: Asked, results: Results | None, jobs: int | None, take: Callable[[Row], None]
+) -> int:
+    """Give every row to `take`; how many of them an earlier session had made."""
+    many = jobs if jobs is not None else max(1, min(os.cpu_count() or 1, total // FILES_PER_PROCESS))
+    remote = remote_of(asked)
+    try:
+        async with Listening(hearing_of(asked), remote, jobs=many) as session:
+            with Progress(total) as progress:
+                async for row in session.rows(files, results):
+                    take(row)
+                    progress.row(row, session.found)
+            return session.found
+    finally:
+        await remote.close()
