@@ -1,4 +1,4 @@
-"""How far each file lies from the others of its folder: robust z scores.
+"""How far each file lies from the others that were heard with it: robust z scores.
 
 z is the distance from the median in units of 1.4826 times the median absolute deviation, which for normal values is the standard
 deviation and which no few odd files can move. Where most files are alike the unit is never less than `LEAST`, so that a tenth is

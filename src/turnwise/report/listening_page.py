@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 import turnwise
 from turnwise.foundation.errors import InputError, MissingDependency, StorageError
-from turnwise.listening.outliers import FEWEST, ODD, Distance, distances
+from turnwise.listening.outliers import FEWEST, LEAST, ODD, Distance, distances
 from turnwise.listening.ratings import DIMENSIONS, TITLES, Dimension, Moment, level, words
 from turnwise.listening.row import Row
 from turnwise.listening.sound_check import read
@@ -114,6 +114,7 @@ def _rendered(rows: Sequence[Row], found: Sequence[Distance | None], entries: It
         odd=sum(distance is not None and distance.odd for distance in found),
         threshold=ODD,
         fewest=FEWEST,
+        least=LEAST,
         drawn=drawn,
         columns=[_column(dimension, rows) for dimension in DIMENSIONS],
         dimensions=DIMENSIONS,
