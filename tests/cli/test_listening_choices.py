@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from turnwise.cli.listening_choices import Asked, diverse, hearing_of, remote_of
+from turnwise.cli.listening_choices import Asked, check_servers, diverse, hearing_of, remote_of
 from turnwise.foundation.errors import InputError
 from turnwise.listening.ears import Choice
 
@@ -70,3 +70,26 @@ def test_a_key_goes_to_its_endpoint_only(tmp_path: Path) -> None:
     assert remote.line("http://localhost:1/v1").endpoint.key == "MINE"
     assert remote.line("openai").endpoint.key == "OPENAI_API_KEY"
     assert remote_of(asked()).line("http://localhost:1/v1").endpoint.key == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "m", "endpoint": "openai"}, "the environment variable OPENAI_API_KEY is not set"),
+        ({"listener": "audio_model", "listener_options": ("model=m",)}, "the environment variable OPENAI_API_KEY is not set"),
+        ({"model": "m", "endpoint": "nowhere"}, "no endpoint is called 'nowhere'"),
+    ],
+)
+def test_what_no_server_could_be_asked_with_is_refused_before_a_sound_is_heard(
+    given: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    one = asked(**given)
+    with pytest.raises(InputError, match=said):
+        check_servers(hearing_of(one), remote_of(one))
+
+
+def test_servers_that_need_no_key_pass() -> None:
+    for given in ({}, {"model": "m", "endpoint": "local"}, {"model": "m", "endpoint": "http://localhost:1/v1"}):
+        one = asked(**given)
+        check_servers(hearing_of(one), remote_of(one))

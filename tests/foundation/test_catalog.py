@@ -56,6 +56,8 @@ def test_dotted_path_needs_no_registration(shelf: Catalog) -> None:
         shelf.build("nowhere.at.all:judge")
     with pytest.raises(InputError, match="has no 'jury'"):
         shelf.build("shelf.brief:jury")
+    with pytest.raises(InputError, match=r"'os' is no file of Python text"):
+        shelf.build("os:system")
 
 
 def test_identity_follows_code_and_options(shelf: Catalog) -> None:

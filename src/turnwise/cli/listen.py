@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,8 @@ def listen_command(
     _at_most_one(("--compare", compare), ("--systems", systems), ("--report", report is not None))
     _at_most_one(("--json", as_json), ("--csv", as_csv))
     _at_most_one(("--results", results is not None), ("--no-results", no_results))
+    if not math.isfinite(window):
+        raise InputError(f"--window {window}: expected a number of seconds")
     if published is not None and not compare:
         raise InputError("--published goes with --compare")
     if embed_audio and report is None:

@@ -12,9 +12,11 @@ import msgspec
 
 from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.endpoints.remote import Remote
+from turnwise.endpoints.sending import Address
 from turnwise.foundation.errors import InputError
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.ears import Choice, Hearing
+from turnwise.listening.listener import LISTENERS
 
 NO_DESCRIBER = "none"
 
@@ -68,6 +70,17 @@ def hearing_of(asked: Asked) -> Hearing:
     if listener == "trained" and implied == "trained":
         heard.setdefault("model", asked.model)
     return Hearing(Choice(listener, heard), describer, asked.window, asked.channel, asked.seed)
+
+
+def check_servers(hearing: Hearing, remote: Remote) -> None:
+    """Refuse what no server could be asked with, before the first sound is heard: an unknown endpoint, a key that is not set."""
+    for catalog, choice in ((LISTENERS, hearing.listener), (DESCRIBERS, hearing.describer)):
+        if choice is None:
+            continue
+        parameter = inspect.signature(catalog.factory(choice.name)).parameters.get("endpoint")
+        name = choice.options.get("endpoint", parameter.default if parameter is not None else None)
+        if isinstance(name, str) and name:
+            Address(name, remote.line(name).endpoint).key()
 
 
 def diverse(hearing: Hearing) -> Hearing | None:

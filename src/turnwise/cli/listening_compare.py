@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from turnwise.cli.listening_choices import Asked, diverse, hearing_of, remote_of
+from turnwise.cli.listening_choices import Asked, check_servers, diverse, hearing_of, remote_of
 from turnwise.cli.listening_output import WIDTH_OF_A_FILE, Lines, number
 from turnwise.cli.listening_rows import heard
 from turnwise.foundation.errors import InputError
@@ -41,6 +41,7 @@ async def compare_files(
     remote = remote_of(asked)
     told: dict[str, str] = {}
     try:
+        check_servers(hearing, remote)
         async with Listening(hearing, remote) as session:
             rows = (await session.row(first, results), await session.row(second, results))
             pair = await session.compare((first, second), rows, tie=asked.tie)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from turnwise.cli.listening_choices import Asked, hearing_of, remote_of
+from turnwise.cli.listening_choices import Asked, check_servers, hearing_of, remote_of
 from turnwise.cli.listening_progress import Progress
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row
@@ -22,7 +22,9 @@ async def heard(
     many = jobs if jobs is not None else max(1, min(os.cpu_count() or 1, total // FILES_PER_PROCESS))
     remote = remote_of(asked)
     try:
-        async with Listening(hearing_of(asked), remote, jobs=many) as session:
+        hearing = hearing_of(asked)
+        check_servers(hearing, remote)
+        async with Listening(hearing, remote, jobs=many) as session:
             with Progress(total) as progress:
                 async for row in session.rows(files, results):
                     take(row)

@@ -192,6 +192,10 @@ def _module_path(module: str) -> Path:
         spec = None
     if spec is None or spec.origin is None:
         raise InputError(f"no module is called {module!r}", "it must be importable: install it or set PYTHONPATH")
+    if not spec.origin.endswith(".py"):
+        raise InputError(
+            f"{module!r} is no file of Python text, so it can be no plug-in", "name a module of yours: package.module:name"
+        )
     return Path(spec.origin)
 
 
