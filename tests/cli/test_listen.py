@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from click.testing import CliRunner, Result
 from listening_double import BREAKS, LISTENER, UNRATED, record
 from servers.chat_server import Request, chatting
 from turnwise.cli.listen import listen_command
+from turnwise.cli.listening_progress import Progress
 from turnwise.foundation.errors import InputError
 from turnwise.listening.ratings import DIMENSIONS
 
@@ -238,3 +240,31 @@ def test_the_default_rates_and_describes_real_speech(here: Path) -> None:
     assert row["checked"]["contradictions"] == []
     assert row["checked"]["unstated"] == []
     assert row["description"].endswith(f"MOS: {ratings['mos']:.1f}")
+
+
+@pytest.mark.parametrize("flag", ["--report", "--parquet"])
+@pytest.mark.parametrize("named", ["a.wav", "ours", "page.txt"])
+def test_a_recording_is_never_written_over(here: Path, flag: str, named: str) -> None:
+    before = Path("a.wav").read_bytes()
+    with pytest.raises(InputError, match=f"{flag} {named}: expected the name of a file that ends in"):
+        run("b.wav", flag, named)
+    assert Path("a.wav").read_bytes() == before
+
+
+def test_a_window_is_a_number_of_seconds(here: Path) -> None:
+    for given in ("nan", "inf"):
+        with pytest.raises(InputError, match=f"--window {given}: expected a number of seconds"):
+            run("a.wav", "--window", given)
+
+
+def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("turnwise.cli.listening_progress.PATIENCE", 0.05)
+
+    async def wait() -> None:
+        with Progress(3) as progress:
+            waiting = asyncio.create_task(progress.waiting())
+            await asyncio.sleep(0.2)
+            waiting.cancel()
+
+    asyncio.run(wait())
+    assert "0/3 files, 0 s\n" in capsys.readouterr().err

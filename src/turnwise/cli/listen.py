@@ -104,6 +104,8 @@ def listen_command(
         raise InputError("--embed-audio goes with --report")
     if (compare or systems) and (as_csv or parquet is not None):
         raise InputError("a comparison is printed as text or with --json")
+    _not_a_recording("--report", report, (".html", ".htm"), paths)
+    _not_a_recording("--parquet", parquet, (".parquet", ".pq"), paths)
     folders = any(path.is_dir() for path in paths)
     kept = None if no_results else results or (RESULTS if folders else None)
     asked = Asked(
@@ -175,6 +177,16 @@ async def _hear(
         write_page(report, rows, embed_audio=embed_audio)
         click.echo(str(report), err=as_json or as_csv)
     return TROUBLE if sums.in_trouble else DONE
+
+
+def _not_a_recording(flag: str, path: Path | None, endings: tuple[str, ...], heard: tuple[Path, ...]) -> None:
+    """Refuse to write over a recording, as `--report calls/*.wav` would."""
+    from turnwise.foundation.errors import InputError
+
+    if path is None:
+        return
+    if path.suffix.lower() not in endings or path.is_dir() or any(path == other for other in heard):
+        raise InputError(f"{flag} {path}: expected the name of a file that ends in {' or '.join(endings)}", "it is written anew")
 
 
 def _at_most_one(*flags: tuple[str, bool]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from turnwise.cli.progress import EVERY
 from turnwise.listening.row import Row
 
 FEWEST = 2  # files that are worth a bar
+PATIENCE = 15.0  # seconds without a word before a line says that it goes on
 
 
 class Progress:
@@ -50,7 +52,17 @@ class Progress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1, said=said)
         elif time.monotonic() - self._said >= EVERY and self._done < self._total:
-            self._said = time.monotonic()
-            passed = self._said - self._started
-            left = passed / self._done * (self._total - self._done)
-            self._console.print(f"{self._done}/{self._total} files{said}, {passed:.0f} s, about {left:.0f} s left")
+            self._say(said)
+
+    async def waiting(self) -> None:
+        """Say now and then that it goes on, also while no file gets done: a server may be slow, a file long."""
+        while True:
+            await asyncio.sleep(PATIENCE)
+            if self._bar is None and time.monotonic() - self._said >= PATIENCE:
+                self._say("")
+
+    def _say(self, said: str) -> None:
+        self._said = time.monotonic()
+        passed = self._said - self._started
+        left = f", about {passed / self._done * (self._total - self._done):.0f} s left" if self._done else ""
+        self._console.print(f"{self._done}/{self._total} files{said}, {passed:.0f} s{left}")

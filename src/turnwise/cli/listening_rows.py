@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,9 +27,13 @@ async def heard(
         check_servers(hearing, remote)
         async with Listening(hearing, remote, jobs=many) as session:
             with Progress(total) as progress:
-                async for row in session.rows(files, results):
-                    take(row)
-                    progress.row(row, session.found)
+                waiting = asyncio.create_task(progress.waiting())
+                try:
+                    async for row in session.rows(files, results):
+                        take(row)
+                        progress.row(row, session.found)
+                finally:
+                    waiting.cancel()
             return session.found
     finally:
         await remote.close()
