@@ -242,6 +242,15 @@ def test_the_default_rates_and_describes_real_speech(here: Path) -> None:
     assert row["description"].endswith(f"MOS: {ratings['mos']:.1f}")
 
 
+def test_csv_holds_any_name_of_a_file(here: Path) -> None:
+    for name in ("new\nline.wav", 'a "quoted", one.wav', "-dash.wav"):
+        record(Path("odd") / name, A)
+    done = run("odd", "--csv", "--no-results")
+    table = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
+    assert sorted(row["file"] for row in table) == ["odd/-dash.wav", 'odd/a "quoted", one.wav', "odd/new\nline.wav"]
+    assert {row["mos"] for row in table} == {"3.9"}
+
+
 @pytest.mark.parametrize("flag", ["--report", "--parquet"])
 @pytest.mark.parametrize("named", ["a.wav", "ours", "page.txt"])
 def test_a_recording_is_never_written_over(here: Path, flag: str, named: str) -> None:

@@ -93,8 +93,8 @@ class Csv:
 
     def _line(self, values: list[Any]) -> None:
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow(values)
-        click.echo(buffer.getvalue())
+        csv.writer(buffer, lineterminator="\n").writerow(values)  # only what ends a line is quoted for it
+        click.echo(buffer.getvalue(), nl=False)
 
 
 class Parquet:
