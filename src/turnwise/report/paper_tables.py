@@ -2,13 +2,15 @@
 
 Under every column stands who gave it. Rows are arms in the study's order; one that was never scored stands last and has no
 number. With `beside`, the published row follows the arm of the same name, and the published rows without a namesake
-stand below.
+stand below. A published figure stands only in a column of its own unit: what a model says of the sound in points of 100 is
+no MOS, and has a column of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from turnwise.judges.judge import Criterion
 from turnwise.report.charts.latency import STAGES, timed
 from turnwise.report.numbers import NONE, chance, decimals, interval, spoken, value
 from turnwise.statistics.estimate import Estimate
@@ -24,6 +26,14 @@ from turnwise.study.results import Instrument
 UNMEASURED = "not measured"
 FAILURES = {"generic": "Gen.", "topicdrift": "Topic", "repetition": "Rep.", "misunderstanding": "Mis.", "memory": "Mem."}
 _PUBLISHED = ("generic", "topic", "repetition", "misunderstanding", "memory")  # the same columns as published
+
+# What the numbers of its Table 1 are: a MOS, a share, points of 100.
+_PUBLISHED_UNITS: dict[str, Callable[[Criterion], bool]] = {
+    "quality": lambda c: c.unit.upper().startswith("MOS"),
+    "intelligibility": lambda c: (c.low, c.high) == (0.0, 1.0),
+    "naturalness": lambda c: (c.low, c.high) == (0.0, 100.0),
+    "consistency": lambda c: (c.low, c.high) == (0.0, 100.0),
+}
 
 Line = tuple[Cell, ...]
 
@@ -44,8 +54,8 @@ def paper_sheets(summary: Summary, paper: Paper, *, beside: bool = False) -> lis
 
 def absent(summary: Summary, paper: Paper) -> list[str]:
     """What the paper shows and this run cannot."""
-    parts = {"quality": paper.quality, "intelligibility": paper.intelligibility, "naturalness": paper.naturalness,
-             "consistency": paper.consistency, "failures": paper.failures, "voice consistency": paper.voice}  # fmt: skip
+    parts: dict[str, Sequence[object]] = {name: _of_its_unit(name, found) for name, found in _parts(paper).items()}
+    parts |= {"failures": paper.failures, "voice consistency": paper.voice}
     lost = [name for name, found in parts.items() if not found]
     made = [f"No criterion of this run gives {named(lost)}."] if lost else []
     if not paper.pairs:
@@ -54,18 +64,34 @@ def absent(summary: Summary, paper: Paper) -> list[str]:
     return [*made, f"Without a single score: {named(mute)}."] if mute else made
 
 
+def _parts(paper: Paper) -> dict[str, tuple[Instrument, ...]]:
+    """What the run gives for each column of the paper's Table 1."""
+    return {"quality": paper.quality, "intelligibility": paper.intelligibility, "naturalness": paper.naturalness,
+            "consistency": paper.consistency}  # fmt: skip
+
+
+def _of_its_unit(name: str, found: Sequence[Instrument]) -> list[Instrument]:
+    """Those whose numbers can stand with the published ones."""
+    return [i for i in found if _PUBLISHED_UNITS[name](i.criterion)]
+
+
 def table_1(summary: Summary, paper: Paper, *, beside: bool) -> Sheet:
-    parts = (("quality", paper.quality), ("intelligibility", paper.intelligibility), ("naturalness", paper.naturalness),
-             ("consistency", paper.consistency))  # fmt: skip
-    slots = [(name, instrument) for name, found in parts for instrument in (found or (None,))]
+    slots: list[tuple[str, Instrument | None]] = []  # the paper's column, "" for one of another unit
+    for name, found in _parts(paper).items():
+        alike = _of_its_unit(name, found)
+        slots += [(name, i) for i in alike or (None,)]
+        slots += [("", i) for i in found if i not in alike]
     rows = [row("by", *(UNMEASURED if i is None else paper.by[i.criterion.name] for _, i in slots))]
     (printed,) = published("1")
-    first = [k == [name for name, _ in slots].index(name) for k, (name, _) in enumerate(slots)]
+    names = [name for name, _ in slots]
 
     def source(system: str) -> Line:
-        places = (_plain(printed.of(system, name), 2 if k < 2 else 1) for k, (name, _) in enumerate(parts))
-        shown = dict(zip((name for name, _ in parts), places, strict=True))
-        cells = (shown[name] if here else NONE for (name, _), here in zip(slots, first, strict=True))
+        """Each published figure once, in the first column of its kind."""
+        places = {name: 2 if k < 2 else 1 for k, name in enumerate(_parts(paper))}
+        cells = (
+            _plain(printed.of(system, name), places[name]) if name and names.index(name) == k else NONE
+            for k, name in enumerate(names)
+        )
         return row(f"published: {system}", *cells)
 
     arms = [
@@ -74,6 +100,9 @@ def table_1(summary: Summary, paper: Paper, *, beside: bool) -> Sheet:
     ]
     rows += _beside([[arm] for arm in arms], printed, source) if beside else arms
     note = "Mean over all scored turns [95 % interval by bootstrap over dialogues], n turns; what is missing by cause"
+    others = [_head(i) for name, i in slots if i is not None and not name]
+    if others:
+        note += f". Of another unit than the paper's columns, and not to be set beside its figures: {named(others)}"
     columns = ("system", *(name if i is None else _column(name, i) for name, i in slots))
     return Sheet("Table 1. Sound and dialogue, over all rounds", columns, tuple(rows), note + _origin(printed, beside))
 
@@ -259,8 +288,10 @@ def _head(instrument: Instrument) -> str:
 
 
 def _column(quantity: str, instrument: Instrument) -> str:
-    """The paper's word, and the criterion's own name where that is another."""
+    """The paper's word, and the criterion's own name where that is another; that alone where its unit is another."""
     own = instrument.criterion.name
+    if not quantity:
+        return f"{own}, {instrument.criterion.unit}"
     if measure(instrument) == quantity:
         return own if label_of(instrument) else quantity
     return f"{quantity}: {own}, {instrument.criterion.unit}"
