@@ -23,7 +23,7 @@
       }
     });
     const seconds = Number(one.dataset.seconds);
-    for (const drawn of one.querySelectorAll(".sound svg, .sound img, .strip svg")) {
+    for (const drawn of one.querySelectorAll(".wave, .sound img, .strip svg")) {
       drawn.addEventListener("click", (event) => {
         const box = drawn.getBoundingClientRect();
         const place = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * seconds;
