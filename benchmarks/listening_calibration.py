@@ -47,7 +47,7 @@ CONCEALED = "packets repeated, then Opus"
 LEFT_OUT = ("packets lost in 20 dB noise", CONCEALED)  # noise costs `dis` a point with NISQA; of the other the rules see nothing
 # Of each rating: the names of its curves and the measures where their points lie; at the first the factor is 1.
 CURVES: dict[Dimension, dict[str, tuple[float, ...]]] = {
-    "noi": {"noise": (-58, -50, -44, -39, -34, -28, -18, -8)},
+    "noi": {"noise": (-55, -49, -44, -39, -34, -28, -18, -8)},
     "col": {"upper": (0, 0.4, 0.8, 1.2, 1.8), "lower": (0, 0.8, 1.6, 2.9), "clipped": (-2.5, -1.7, -1.3, -0.9, -0.5)},
     "dis": {"lost": (0, 0.006, 0.015, 0.03, 0.06, 0.12), "repeated": (0, 0.015, 0.04, 0.08, 0.16)},
     "loud": {"softer": (0, 6, 12, 18, 24, 30), "louder": (0, 4, 8, 12)},
@@ -57,13 +57,14 @@ BY_PLCMOS = {"concealed": (0.8, 1.2, 1.6, 2.2)}
 
 def measured(sound: Sound) -> dict[str, float]:
     """All that the curves are read off."""
-    under, between, gone, level = noise(sound), band(sound), dropouts(sound), loudness(sound)
+    under, between, gone, level, share = noise(sound), band(sound), dropouts(sound), loudness(sound), clipped(sound)
     assert under is not None and between is not None and level is not None
     return {
-        "noise": under.heard,
+        "heard": under.heard,
+        "noise": under.heard - rating_curves.taken(share),
         "upper": rating_curves.upper(between.high),
         "lower": rating_curves.lower(between.low),
-        "clipped": rating_curves.clipping(clipped(sound)),
+        "clipped": rating_curves.clipping(share),
         "lost": gone.lost,
         "repeated": gone.repeated,
         "softer": rating_curves.softer(level),
@@ -110,7 +111,7 @@ def fitted(rows: list[Row], dimension: Dimension, wanted: dict[str, tuple[float,
     curves, start = {}, len(names)
     for name, at in wanted.items():
         steps = np.concatenate(([0.0], found[start : start + len(at) - 1]))
-        curves[name] = [(x, round(float(y), 2)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
+        curves[name] = [(x, round(float(y), 3)) for x, y in zip(at, np.exp(np.cumsum(steps)), strict=True)]
         start += len(at) - 1
     return round(float(np.exp(found[: len(names)]).mean()), 2), curves
 
@@ -120,10 +121,10 @@ def tents(measures: NDArray[np.float64], at: tuple[float, ...]) -> NDArray[np.fl
     return np.array([np.interp(measures, at, row) for row in np.eye(len(at))]).T
 
 
-def by_plcmos(rows: list[Row], ratings: dict[Dimension, NDArray[np.float64]]) -> NDArray[np.float64]:
+def by_plcmos(rows: list[Row], noi: NDArray[np.float64], col: NDArray[np.float64]) -> NDArray[np.float64]:
     """The factors of lost packets by PLCMOS; what it was expected to give goes into the rows as a deficit."""
     given = np.array([float(row["plcmos"]) for row in rows])
-    system = np.column_stack([np.ones(len(rows)), ratings["noi"], ratings["col"]])
+    system = np.column_stack([np.ones(len(rows)), noi, col])
     whole = [row["dimension"] != "dis" for row in rows]
     weights = np.linalg.lstsq(system[whole], given[whole], rcond=None)[0]
     deficit = system @ weights - given
@@ -167,13 +168,15 @@ def main() -> None:
         own = [row["dimension"] in (None, dimension) for row in rows]
         shown = [row for row, one in zip(rows, own, strict=True) if one and row["kind"] not in LEFT_OUT]
         span, curves = fitted(shown, dimension, CURVES[dimension])
+        if dimension == "noi":
+            as_heard = 1 + span * np.interp([float(row["heard"]) for row in rows], *zip(*curves["noise"], strict=True))
         ratings[dimension] = 1 + span * read_off(rows, curves)
         print(f"{dimension}: span {span}")
         tell(curves)
         if dimension == "dis":
             theirs = np.array([row["nisqa dis"] for row in rows])
             print(f"    {agreement(ratings['dis'][own], theirs[own])} by the rules alone")
-            ratings["dis"] = 1 + span * np.minimum(read_off(rows, curves), by_plcmos(rows, ratings))
+            ratings["dis"] = 1 + span * np.minimum(read_off(rows, curves), by_plcmos(rows, as_heard, ratings["col"]))
         theirs = np.array([row[f"nisqa {dimension}"] for row in rows])
         print(f"    {agreement(ratings[dimension][own], theirs[own])} on clean sounds and own damage")
     theirs = np.array([row["nisqa mos"] for row in rows])

@@ -180,6 +180,43 @@ def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     assert lines[-1] == "study.toml cannot run here yet: 4 missing"
 
 
+def test_the_program_of_an_own_agent_is_looked_for(tmp_path: Path) -> None:
+    text = """
+name = "own"
+transcriber = "stub"
+judges = ["repetition"]
+corpus = { format = "jsonl", path = "corpus.jsonl" }
+user = { engine = "stub" }
+[arms.own]
+agent = "command"
+options = { command = ["PROGRAM", "my_agent.py"], working_directory = "FOLDER" }
+[arms.chain]
+agent = "cascade"
+[arms.chain.options]
+recognizer = "stub"
+synthesizer = "stub"
+mind = "command"
+mind_options = { command = ["no-such-mind"], speaks = false }
+"""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mine").write_text("#!/bin/sh\nexit 1\n")
+    for program, folder, told in (
+        ("no-such-program", ".", "the program 'no-such-program' is not found along PATH"),
+        ("bin/none", str(tmp_path), f"the program {tmp_path}/bin/none is not there"),
+        ("bin/mine", str(tmp_path), f"the program {tmp_path}/bin/mine is not executable"),
+        ("bin/mine", str(tmp_path / "gone"), f"{tmp_path}/gone is not a folder"),
+    ):
+        code, lines = doctor(tmp_path, write(tmp_path, text.replace("PROGRAM", program).replace("FOLDER", folder)))
+        assert code == 1, lines
+        assert f"-- agent command for own: {told}" in lines
+        assert "-- agent command for chain: the program 'no-such-mind' is not found along PATH" in lines
+        assert lines[-1] == "study.toml cannot run here yet: 2 missing"
+    (tmp_path / "bin" / "mine").chmod(0o755)
+    text = text.replace("PROGRAM", "bin/mine").replace("FOLDER", str(tmp_path)).replace("no-such-mind", sys.executable)
+    code, lines = doctor(tmp_path, write(tmp_path, text))
+    assert (code, lines[-1]) == (0, "study.toml can run: turnwise run study.toml")
+
+
 def test_mistakes_in_the_study_are_errors_as_everywhere(tmp_path: Path) -> None:
     good = STUDY.format(chat="http://127.0.0.1:1", speech="http://127.0.0.1:1")
     for text, told in (

@@ -14,10 +14,11 @@ from made_results import made_results
 from report.shown_results import HOSTILE, few
 from small_study import small_study
 from turnwise.cli.paper import paper_command
+from turnwise.judges.judge import Criterion
 from turnwise.judges.verdict import Score
 from turnwise.statistics.published_table import published
 from turnwise.study.experiment import carry_out
-from turnwise.study.results import Results
+from turnwise.study.results import Instrument, Results
 
 ARMS = ("Omni-7B (E2E)", "omni-7b (M)", "text-only", "dumb")
 
@@ -95,6 +96,52 @@ def test_published_figures_stand_under_the_arm_of_their_name(loaded: Results) ->
     printed = ["79.4", "70.9", "68.9*", "71.5", "65.7*", "67.2*", "72.2", "71.5", "68.2*", "71.6"]
     assert rounds[3] == ["published: Omni-7B (E2E)", *printed, "70.71", "−0.44", "–", "4"]
     assert found["Table 2, E2E / M"][-1] == ["published: Omni-7B", "2.09", "3.15", "4.08", "5.30", "4.39"]
+
+
+HEARD = [("audio_quality", name, "points of 100", 100.0) for name in ("audio_naturalness", "audio_clarity")]
+MEASURED = [
+    ("sound_quality", "mos", "MOS 1-5", 5.0),
+    ("sound_quality", "predicted_intelligibility", "share understood, predicted", 1.0),
+]
+
+
+def beside(monkeypatch: pytest.MonkeyPatch, given: list[tuple[str, str, str, float]]) -> tuple[list[list[str]], str]:
+    """Table 1 of a run with these (judge, criterion, unit, end of scale), beside the published one; and all that is printed."""
+    made = made_results(ARMS[:2], 2, 3)
+    named = tuple(Instrument(Criterion(name, unit, "higher", 0.0, high), judge, "b2:1") for judge, name, unit, high in given)
+    outcomes = {i.criterion.name: Score(0.5) for i in named}
+    judged = tuple(
+        msgspec.structs.replace(c, rounds=tuple(msgspec.structs.replace(a, outcomes=outcomes) for a in c.rounds))
+        for c in made.conversations
+    )
+    results = msgspec.structs.replace(made, instruments=named, conversations=judged)
+    monkeypatch.setattr("turnwise.study.experiment.load_results", lambda run: results)
+    printed = called("--beside").output
+    return tables(printed)["Table 1. Sound and dialogue, over all rounds"], printed
+
+
+def test_scores_of_another_unit_stand_in_columns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model's points of 100 are no MOS, and no published MOS stands among them."""
+    (head, by, _, printed, *_), text = beside(monkeypatch, HEARD + MEASURED)
+    assert head[1:5] == [
+        "quality: mos, MOS 1-5",
+        "audio_naturalness, points of 100",
+        "intelligibility: predicted_intelligibility, share understood, predicted",
+        "audio_clarity, points of 100",
+    ]
+    assert by[1:5] == ["sound_quality", "audio_quality"] * 2
+    assert printed[:5] == [f"published: {ARMS[0]}", "3.87", "–", "0.98", "–"]
+    assert "not to be set beside its figures: audio naturalness and audio clarity" in text
+
+
+def test_where_only_a_model_was_asked_the_published_figures_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    (head, by, own, printed, *_), text = beside(monkeypatch, HEARD)
+    assert head[1:5] == ["quality", "audio_naturalness, points of 100", "intelligibility", "audio_clarity, points of 100"]
+    assert by[1:5] == ["not measured", "audio_quality"] * 2
+    assert [own[1], own[3]] == ["–", "–"]
+    assert printed[1:5] == ["3.87", "–", "0.98", "–"]
+    assert "No criterion of this run gives quality, intelligibility, naturalness" in text
+    assert "Of another unit" not in beside(monkeypatch, MEASURED)[1]
 
 
 def test_fewer_rounds(loaded: Results) -> None:

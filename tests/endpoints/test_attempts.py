@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import pickle
 import time
 from typing import Any
 
 import pytest
 
-from turnwise.endpoints.attempts import Answerer, AttemptFailed, retry_after, worth_another
+from turnwise.endpoints.attempts import Answerer, AttemptFailed, decoded, json_of, retry_after, worth_another
 from turnwise.foundation.errors import EngineError, InputError
 
 IT = Answerer("it", "https://models.example/v1", "ITS_KEY")
@@ -79,7 +80,15 @@ def test_a_failed_attempt_survives_a_process_border() -> None:
         (b'{"error": "plain"}', "plain"),
         (b'{"message": "outside"}', "outside"),
         (b'{"detail": "not found"}', '{"detail":"not found"}'),  # FastAPI
-        (b"<html>Bad Gateway</html>", "<html>Bad Gateway</html>"),
+        (b"<html>Bad Gateway</html>", "Bad Gateway"),
+        (
+            b"<!DOCTYPE html>\n<html><head><title>502 Bad&nbsp;Gateway</title><style>p {}</style></head><body><!-- x -->"
+            b"<h1>Sorry</h1><script>alert('x')</script><p>nginx &amp; co.</p></body></html>",
+            "502 Bad Gateway: Sorry nginx & co.",
+        ),
+        (b"<html><title>Down</title><body>Down for a while<br/", "Down for a while"),
+        (b"1 < 2 and <b> stays", "1 < 2 and <b> stays"),
+        (b'{"error": "half \\ud83d of it"}', "half � of it"),
         (b"\xff\xfe", "��"),
         (b"[1, 2]", "[1,2]"),
         (b"proxy http://me:word@proxy.example:80 is down", "proxy http://proxy.example:80 is down"),
@@ -92,7 +101,9 @@ def test_what_the_server_said(body: bytes, words: str) -> None:
 
 
 def test_without_words_there_is_no_colon() -> None:
-    assert IT.error_of_status(500, {}, b"", "", "m", "/p").message == "endpoint it: /p was answered with 500"
+    assert IT.error_of_status(500, {}, b"", "", "m", "/p").message == "endpoint it: /p was answered with 500 and no content"
+    kind = {"content-type": "text/html; charset=utf-8"}
+    assert IT.error_of_status(502, kind, b" ", "", "m", "/p").message.endswith("answered with 502 and no content (text/html)")
     free = Answerer("it", "http://localhost:8000/v1", "").error_of_status(401, {}, b"", "", "m", "/p")
     assert isinstance(free, InputError)
     assert str(free) == (
@@ -111,3 +122,39 @@ def test_an_error_of_an_older_vllm() -> None:
         "refused",
         "endpoint it: /p was answered with an error: too long",
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}},
+        {  # vLLM
+            "object": "error",
+            "message": "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens.",
+            "type": "BadRequestError",
+            "code": 400,
+        },
+        {"message": "The input (5000 tokens) is longer than the model's context length (4096 tokens)."},  # SGLang
+        {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (2000000) exceeds the maximum"}},
+        {"code": "InvalidParameter", "message": "Range of input length should be [1, 30720]"},  # DashScope
+    ],
+)
+def test_a_request_longer_than_the_model_reads_has_a_cause_and_a_remedy(body: dict[str, Any]) -> None:
+    error = IT.error_of_status(400, {}, json.dumps(body).encode(), "", "m", "/p")
+    assert isinstance(error, AttemptFailed) and (error.cause, error.again) == ("context-length", False)
+    assert "is longer than the model can read (400: " in error.message
+    assert error.message.endswith("or name a model that reads more")  # in the message: hints are not kept with a fault
+    assert error.message.count("`past`") == 1
+
+
+def test_other_wrong_requests_are_refused_as_before() -> None:
+    for message in ("'audio.voice' is missing", "max_tokens is too large", "The context is fine, the key is not"):
+        error = IT.error_of_status(400, {}, json.dumps({"error": {"message": message}}).encode(), "", "m", "/p")
+        assert isinstance(error, AttemptFailed) and error.cause == "refused"
+
+
+def test_halves_of_characters_are_json_and_what_is_none_is_none() -> None:
+    assert json_of(b'{"a": "x\\ud83d"}') == {"a": "x\ud83d"}
+    assert json_of(b'{"a": "\\ud83d\\ude00"}') == {"a": "😀"}
+    for broken in (b'{"a": "\\ud83d', b'{"a": NaN, "b": "\\ud83d"}', b"\xff\\ud83d", b"[" * 100_000 + b'"\\ud83d"'):
+        assert decoded(broken) is None

@@ -14,6 +14,7 @@ from servers.questions import SCHEMA, USER, answer, asked, failure
 from turnwise.endpoints.calls import Call, Usage, recording
 from turnwise.endpoints.chat import Asking, Message, ask
 from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.gathering import HALVES
 from turnwise.endpoints.remote import Line, Remote
 from turnwise.foundation.errors import EngineError
 
@@ -86,6 +87,24 @@ def test_an_answer_of_another_form_is_broken(body: Any) -> None:
 def test_an_answer_of_another_form_is_broken_with_google_too(body: Any) -> None:
     with chatting("gemini", Given(body=body)) as server:
         assert failure(server) == "broken-answer"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_a_character_is_replaced_and_said(stream: bool) -> None:
+    def answered(*pieces: str) -> Given:
+        events = [{"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+        events[-1]["choices"][0]["finish_reason"] = "stop"
+        whole = {"choices": [{"message": {"content": "".join(pieces)}, "finish_reason": "stop"}]}
+        return Given(events=events) if stream else Given(body=whole)
+
+    with chatting("vllm", answered("Well \ud83d", " then")) as server:
+        told = answer(server, stream=stream)
+    assert (told.text, told.notes) == ("Well � then", (HALVES,))
+    # Cut between two pieces it is whole again, and what the model itself wrote so stays.
+    with chatting("vllm", answered("Well \ud83d", "\ude00 then �")) as server:
+        told = answer(server, stream=stream)
+    assert (told.text, told.notes) == ("Well 😀 then �", ())
+    assert told.text.encode()
 
 
 def test_an_error_in_place_of_an_answer() -> None:

@@ -171,7 +171,7 @@ def test_no_key_and_not_more_than_a_few_words_of_the_server_in_a_message(monkeyp
         ({"code": "overloaded_error"}, "server-error", 3),
         ({"code": 503, "status": "UNAVAILABLE"}, "server-error", 3),
         ("the engine is overloaded", "server-error", 3),
-        ({"type": "invalid_request_error", "code": "context_length_exceeded"}, "refused", 1),
+        ({"type": "invalid_request_error", "code": "context_length_exceeded"}, "context-length", 1),
         ("no", "refused", 1),
     ],
 )
@@ -184,6 +184,46 @@ def test_an_error_in_an_answer_with_200_is_a_failed_attempt(error: Any, cause: s
 def test_an_error_field_without_an_error_is_none() -> None:
     with scripted(Told(200, {"error": None, "answer": 1})) as server:
         assert asked(server.url, post).result == {"error": None, "answer": 1}
+
+
+PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><p>It works &amp; runs.</p></body></html>"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("told", "said", "hint"),
+    [
+        (Told(204, b""), "/chat was answered with 204 and no content, expected JSON", ""),
+        (
+            Told(200, PAGE, {"Content-Type": "text/html"}),
+            "with 200 and text/html, expected JSON: Welcome: It works & runs.",
+            "/v1",
+        ),
+        (Told(404, PAGE, {"Content-Type": "text/html"}), "no /chat or no model 'm' (404: Welcome: It works & runs.)", ""),
+        (Told(502, PAGE, {"Content-Type": "text/html"}), "/chat was answered with 502: Welcome: It works & runs.", ""),
+        (Told(503, b"", {"Content-Type": "text/html"}), "/chat was answered with 503 and no content (text/html)", ""),
+    ],
+)
+def test_what_is_no_answer_of_an_interface_is_told_in_words(told: Told, said: str, hint: str, stream: bool) -> None:
+    async def work(line: Line) -> Any:
+        if not stream:
+            return await post(line)
+        async with line.stream("/chat", BODY, model="m") as (_, events):
+            return [event async for event in events]
+
+    with scripted(told) as server:
+        outcome = asked(server.url, work, retries=1)
+    assert isinstance(outcome.result, EngineError | InputError)
+    assert said in outcome.result.message and "<" not in outcome.result.message
+    assert hint in outcome.result.hint
+    assert len(server.seen) == (1 if told.status == 404 else 2)
+
+
+@pytest.mark.parametrize(("told", "said"), [(Told(204, b""), "204 and no content"), (Told(200, b""), "200 and no content")])
+def test_sound_that_does_not_come(told: Told, said: str) -> None:
+    with scripted(told) as server:
+        outcome = asked(server.url, lambda line: line.fetch("/speech", {}, model="m", usage=Usage()), retries=0)
+    assert (failed(outcome).cause, said in failed(outcome).message) == ("broken-answer", True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 from typing import Any
 
 import pytest
@@ -141,25 +142,47 @@ def test_what_a_request_will_use_at_most(body: dict[str, Any], usage: Usage) -> 
 
 def test_a_purse_waits_for_those_under_way_before_it_refuses() -> None:
     async def work() -> list[Any]:
-        purse = Purse(1.0, 0.0)
+        purse = Purse(2.2, 0.0)
+        purse.settle(await purse.hold(0.4), 0.4)  # one of the kind is known
         first, second = await purse.hold(0.4), await purse.hold(0.4)
         third = asyncio.create_task(purse.hold(0.4))
         await asyncio.sleep(0)
-        assert not third.done()
+        assert not third.done()  # 0.4 are spent, and twice 1.2 is more than what is left
         purse.settle(first, 0.1)  # less than was held
-        assert await third == 3
+        third_number = await third
         fourth, fifth = asyncio.create_task(purse.hold(0.4)), asyncio.create_task(purse.hold(0.4))
         await asyncio.sleep(0)
         fourth.cancel()
-        purse.settle(second, 0.5)
+        purse.settle(second, 0.4)
         await asyncio.sleep(0)
-        assert not fifth.done()  # 0.6 spent, 0.4 held
-        purse.settle(3, 0.4)
-        with pytest.raises(BudgetSpent, match="budget of 1 is spent"):
-            await fifth
+        assert not fifth.done()  # 0.9 spent, 0.4 held
+        purse.settle(third_number, 0.8)
+        with pytest.raises(BudgetSpent, match=r"budget of 2\.2 is spent: 1\.7 so far, and 0\.8 for the next call"):
+            await fifth  # which is now expected to cost as much as the third
         return [purse.spent, purse.exhausted]
 
-    assert asyncio.run(work()) == [1.0, True]
+    assert asyncio.run(work()) == [pytest.approx(1.7), True]
+
+
+def test_of_what_is_not_known_one_goes_first() -> None:
+    async def work() -> None:
+        purse = Purse(100.0, 0.0)
+        first = await purse.hold(0.0, "a")
+        others = [asyncio.create_task(purse.hold(0.0, kind)) for kind in ("a", "b", "a")]
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in others)
+        purse.settle(first, 0.0, ended=False)  # it failed: still nothing is known of its kind
+        await asyncio.sleep(0)
+        assert sum(one.done() for one in others) == 1
+        purse.settle(await others[0], 7.0)
+        b, a = await others[1], await others[2]  # "a" is known to cost 7 more than it says, and "b" goes first of its own
+        purse.settle(b, 1.0)
+        purse.settle(a, 6.0)
+        assert purse.spent == 14.0
+        with pytest.raises(BudgetSpent, match="97 for the next call"):
+            await purse.hold(90.0, "a")
+
+    asyncio.run(work())
 
 
 def test_a_budget_that_is_exactly_reached() -> None:
@@ -223,6 +246,40 @@ def test_a_budget_is_not_overrun_by_many_at_once() -> None:
     assert 90.0 < outcome.remote.spent <= 100.0  # four of each ten held come back, and are used
     assert server.most_at_once <= 10
     assert len(server.seen) == outcome.remote.spent / 4
+
+
+@pytest.mark.parametrize(("budget", "spent"), [(120.0, 100.0), (40.0, 50.0), (1000.0, 1000.0)])
+def test_answers_longer_than_said_do_not_overrun_it_together(budget: float, spent: float) -> None:
+    """Every answer costs 50 where a call says 1: sent all at once, sixteen would cost 800."""
+    usage = {"usage": {"prompt_tokens": 1, "completion_tokens": 49}}
+
+    async def work(line: Line) -> Any:
+        return await asyncio.gather(*(one(line) for _ in range(40)), return_exceptions=True)
+
+    with scripted(Told(body=usage, delay=0.005)) as server:
+        outcome = asked(server.url, work, budget=budget, prices={"m": Price(1e6, 1e6)}, connections=16)
+    assert outcome.remote.spent == spent  # beyond the budget by no more than the first call costs more than it said
+    assert {type(made) for made in outcome.result} == {dict, BudgetSpent}
+    assert len(server.seen) == spent / 50
+    assert server.most_at_once == {120.0: 1, 40.0: 1, 1000.0: 9}[budget]
+
+
+def test_answers_of_any_length_overrun_it_by_one_at_most() -> None:
+    for seed in range(6):
+        draw = random.Random(seed)
+
+        def answer(seen: Seen, draw: random.Random = draw) -> Told:
+            tokens = {"prompt_tokens": 1, "completion_tokens": draw.randint(5, 60)}
+            return Told(body={"usage": tokens}, delay=draw.uniform(0, 0.01))
+
+        async def work(line: Line) -> Any:
+            calls = (one(line, draw.choice("mn")) for _ in range(60))  # noqa: B023
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        with scripted(answer) as server:
+            prices = {"m": Price(1e6, 1e6), "n": Price(2e6, 2e6)}
+            outcome = asked(server.url, work, budget=900.0, prices=prices, connections=16)
+        assert 900 - 122 <= outcome.remote.spent <= 900 + 122  # the dearest call of the dearer model
 
 
 def test_calls_without_money_do_not_wait_for_one_another() -> None:

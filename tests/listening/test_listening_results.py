@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +107,106 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
         Results(path)
     with Results(path):
         pass
+
+
+def test_a_process_that_hears_keeps_another_from_the_same_file(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from turnwise.listening.results import Results;"
+        "held = Results(Path(sys.argv[1])).__enter__(); print('held', flush=True); sys.stdin.read()"
+    )
+    path = tmp_path / "listen.jsonl"
+    other = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None and other.stdout.readline() == "held\n"
+    with pytest.raises(StorageError, match="in use by another process"):
+        Results(path)
+    other.kill()
+    other.communicate()
+    with Results(path):
+        pass
+
+
+def test_a_disk_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(StorageError, match=r"cannot hold results: No locks available \(name a file on another disk\)"):
+        Results(tmp_path / "listen.jsonl")
+
+
+@pytest.mark.parametrize("place", ["/dev/null/listen.jsonl", "."])
+def test_a_place_that_holds_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="cannot"):
+        Results(Path(place))
+
+
+FILLING = """
+import resource, signal, sys
+from pathlib import Path
+from turnwise.foundation.errors import StorageError
+from turnwise.listening.ratings import Heard, Ratings
+from turnwise.listening.results import Results
+from turnwise.listening.row import Row
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+with Results(Path(sys.argv[1])) as results:
+    try:
+        for k in range(100):
+            results.add(Row("a.wav", f"b2:{k}", "m", Heard(Ratings(3.0, 3.0, 3.0, 3.0, 3.0), 1.5, 8000)))
+    except StorageError as error:
+        print(k, error)
+"""
+
+
+def test_a_disk_that_is_full_keeps_the_rows_before(tmp_path: Path) -> None:
+    path = tmp_path / "listen.jsonl"
+    done = subprocess.run([sys.executable, "-c", FILLING, str(path)], capture_output=True, text=True, check=True)
+    number, _, said = done.stdout.partition(" ")
+    assert said.strip() == f"{path} cannot be written: File too large (make room and run the same again)"
+    assert path.read_bytes().endswith(b"}\n") and path.read_bytes().count(b"\n") == 1 + int(number) > 5
+    with Results(path) as results:
+        assert results.unread == 0
+        assert results.find(f"b2:{int(number) - 1}", "m") is not None
+        assert results.find(f"b2:{number}", "m") is None
+
+
+def test_zeros_that_a_power_loss_left_are_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "listen.jsonl"
+    with Results(path) as results:
+        results.add(row("b2:1"))
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(70000))
+    with Results(path) as results:
+        assert path.read_bytes() == whole
+        assert results.find("b2:1", "m") == row("b2:1")
+
+
+def test_a_file_of_another_version_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "listen.jsonl"
+    path.write_bytes(b'{"turnwise":"listen","form":12,"more":[]}\n{"content":"x"}\n')
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"written by another version of turnwise: form 12, this version writes form 1"):
+        Results(path)
+    assert path.read_bytes() == before
+
+
+def test_a_row_of_which_only_the_name_can_be_read_is_heard_again(tmp_path: Path) -> None:
+    path = tmp_path / "listen.jsonl"
+    with Results(path):
+        pass
+    with path.open("ab") as file:
+        file.write(b'{"file":"a","content":"b2:1","made_by":"m","troubles":[],"heard":{"ratings":7}}\n')
+        file.write(b'{"file":"a","content":"b2:2","made_by":"m","troubles":[],"of_a_later_version":7}\n')
+    with Results(path) as results:
+        assert results.find("b2:1", "m") is None
+        assert results.find("b2:2", "m") == Row("a", "b2:2", "m")
+
+
+def test_a_file_that_is_removed_meanwhile_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "listen.jsonl"
+    with Results(path) as results:
+        results.add(row("b2:1"))
+    with Results(path) as results:
+        path.unlink()
+        assert results.find("b2:1", "m") == row("b2:1")

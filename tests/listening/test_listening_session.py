@@ -149,6 +149,73 @@ def test_troubles_are_tried_again(tmp_path: Path) -> None:
     assert listened([path], hearing(), kept)[1] == 0
 
 
+def test_files_that_are_none_are_told_and_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe, which nobody writes into; a link to itself, one to nowhere; a folder that may not be read; odd bytes in a name."""
+    good = record(tmp_path / "a.wav", (3, 3, 3, 3, 3))
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n\xfe.wav"))
+    good.rename(odd)
+    pipe, own, nowhere, locked = (tmp_path / name for name in ("pipe.wav", "own.wav", "nowhere.wav", "locked"))
+    os.mkfifo(pipe)
+    own.symlink_to(own)
+    nowhere.symlink_to(tmp_path / "gone.wav")
+    locked.mkdir()
+    listdir = os.listdir
+
+    def refusing(path: Path) -> list[str]:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    rows, _ = listened([odd, pipe, own, nowhere, locked, tmp_path], hearing())
+    assert rows[0].troubles == () and rows[0].file.endswith("/\\xff\n\\xfe.wav")
+    said = [[trouble.message.replace(str(tmp_path), "") for trouble in row.troubles] for row in rows[1:]]
+    assert said == [
+        ["/pipe.wav is no regular file"],
+        ["/own.wav: Too many levels of symbolic links"],
+        ["/nowhere.wav: No such file or directory"],
+        ["/locked: Permission denied"],
+        [" is no regular file"],
+    ]
+
+
+def test_a_file_that_changes_or_goes_while_it_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content that a row names is what was rated."""
+    changed, gone, late = (record(tmp_path / f"{k}.wav", (3, 3, 3, 3, 3)) for k in range(3))
+    digest_of = file_digest
+
+    def then(path: Path) -> str:
+        found = digest_of(path)
+        if path == changed:
+            record(path, (4, 4, 4, 4, 4), seconds=0.7)
+        if path == gone:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr("turnwise.listening.session.file_digest", then)
+    rows, _ = listened([changed, gone, late], hearing(), tmp_path / "listen.jsonl")
+    assert [[(t.step, t.cause) for t in row.troubles] for row in rows] == [[("file", "changed")], [("file", "unreadable")], []]
+    assert rows[0].heard is None and "became another file while it was heard" in rows[0].troubles[0].message
+    monkeypatch.undo()
+    again, found = listened([changed, late], hearing(), tmp_path / "listen.jsonl")
+    assert found == 1 and again[0].ratings is not None and again[0].ratings.mos == 4.0
+
+
+def test_the_same_content_twice_is_the_same_row_twice(tmp_path: Path) -> None:
+    paths = [record(tmp_path / name, (3.3, 3, 3, 3, 3)) for name in ("a.wav", "b.wav")]
+    paths.append(tmp_path / "c.wav")
+    paths[2].symlink_to(paths[0])
+    diverse = hearing(Choice("template", {"preset": "diverse"}))
+    rows, _ = listened(paths, diverse, tmp_path / "listen.jsonl")
+    assert [msgspec.structs.replace(row, file="") for row in rows] == [msgspec.structs.replace(rows[0], file="")] * 3
+    again, found = listened(paths, diverse, tmp_path / "listen.jsonl")
+    assert found == 3 and again == rows
+
+
+def test_nothing_to_hear_is_no_row(tmp_path: Path) -> None:
+    assert listened([], hearing(), tmp_path / "listen.jsonl") == ([], 0)
+
+
 CHILD = """
 import sys
 from pathlib import Path

@@ -69,6 +69,16 @@ def test_standing() -> None:
     assert found.unpaired == {"a": 2, "b": 1, "c": 0}
 
 
+def test_means_of_a_dimension_are_over_the_same_turns_for_all() -> None:
+    whole = Ratings(3.0, 2.0, 3.0, 3.0, 3.0)
+    part = Ratings(3.0, None, 3.0, 3.0, 3.0, missing={"noi": "no pauses"})
+    first = {"1": whole, "2": Ratings(4.0, 5.0, 3.0, 3.0, 3.0)}
+    found = standing({"a": 2, "b": 2}, {"a": first, "b": {"1": whole, "2": part}}, tie=0.1, seed=1)
+    a, b = found.systems
+    assert (a.means["noi"], b.means["noi"]) == (2.0, 2.0)  # of turn 1 alone
+    assert (a.means["mos"], b.means["mos"]) == (3.5, 3.0)
+
+
 def test_holm_leaves_out_what_does_not_exist() -> None:
     values = [0.01, None, 0.04, 0.03, 0.5]
     expected = multipletests([p for p in values if p is not None], method="holm")[1]

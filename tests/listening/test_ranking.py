@@ -92,6 +92,49 @@ def test_ties_are_half_a_win_for_both() -> None:
     assert [one.wins for one in ranking.strengths] == [2.0, 2.0]
 
 
+def test_ties_count_as_half_wins_in_the_likelihood() -> None:
+    """The strengths of outcomes with ties, added ties and a system that never loses, against the optimiser."""
+    draw = np.random.default_rng(11)
+    names = ["a", "b", "c", "d", "e"]
+    won = np.zeros((5, 5))
+    played = []
+    for turn in range(60):
+        for i in range(5):
+            for j in range(i + 1, 5):
+                outcome = "first" if i == 0 else ("first", "second", "tie")[draw.integers(3)]
+                played.append(Comparison(str(turn), names[i], names[j], outcome))  # type: ignore[arg-type]
+                won[i, j] += {"first": 1.0, "tie": 0.5, "second": 0.0}[outcome]
+                won[j, i] += {"first": 0.0, "tie": 0.5, "second": 1.0}[outcome]
+    ranking = rank(names, played, seed=1, resamples=0)
+    expected = independent(won + np.where(np.eye(5, dtype=bool), 0.0, 0.5))
+    assert ranking.separated and ranking.groups == (tuple(one.system for one in ranking.strengths),)
+    for one in ranking.strengths:
+        assert one.value == pytest.approx(expected[names.index(one.system)], abs=1e-5)
+        assert one.wins == won[names.index(one.system)].sum()
+
+
+def test_a_long_chain_converges() -> None:
+    won = np.zeros((20, 20))
+    for k in range(19):
+        won[k, k + 1], won[k + 1, k] = 700.0, 300.0
+    won += np.where(np.eye(20, dtype=bool), 0.0, 0.5)
+    np.testing.assert_allclose(log_strengths(won[None])[0], independent(won), atol=1e-4)
+
+
+def test_systems_that_nothing_links_are_told_apart() -> None:
+    played = [Comparison(str(k), "a", "b", "first" if k % 3 else "second") for k in range(30)]
+    played += [Comparison(f"x{k}", "c", "d", "first" if k % 2 else "tie") for k in range(30)]
+    ranking = rank(["a", "b", "c", "d"], played, seed=1, resamples=20)
+    assert ranking.groups == (("c", "d"), ("a", "b"))
+    assert ranking.separated
+    # Each pair is as far apart as it would be alone, up to what the ties with the other pair pull.
+    values = {one.system: one.value for one in ranking.strengths}
+    alone = rank(["a", "b"], played[:30], seed=1, resamples=20)
+    assert values["a"] - values["b"] == pytest.approx(alone.strengths[0].value - alone.strengths[1].value, abs=0.05)
+    linked = rank(["a", "b", "c", "d"], [*played, Comparison("y", "b", "c", "tie")], seed=1, resamples=20)
+    assert len(linked.groups) == 1
+
+
 def test_one_turn_has_no_interval() -> None:
     ranking = rank(["a", "b"], [Comparison("1", "a", "b", "first")], seed=1)
     assert ranking.strengths[0].low is None

@@ -24,6 +24,10 @@ WHOLE = {"noi": 1.8, "col": 3.6, "dis": 4.2, "loud": 3.9, "mos": 2.4}
         f'<think>Perhaps {{"mos": 5}}?</think>{json.dumps(WHOLE)}',
         f'First I thought {{"mos": 1.0, "noi": 1}}, but {json.dumps(WHOLE)}.',
         json.dumps({**WHOLE, "remark": "a hum"}),
+        json.dumps({"ratings": WHOLE, "remark": "a hum"}),
+        json.dumps({name: {"score": value, "why": "so"} for name, value in WHOLE.items()}),
+        json.dumps({name: str(value).replace(".", ",") for name, value in WHOLE.items()}),
+        '{"noise": 1.8, "coloration": 3.6, "discontinuity": 4.2, "loudness": 3.9, "overall_quality": 2.4}',
     ],
 )
 def test_all_forms_of_a_whole_answer_are_read(text: str) -> None:
@@ -41,6 +45,8 @@ def test_all_forms_of_a_whole_answer_are_read(text: str) -> None:
         (True, "mos is true, which is no number"),
         ("good", 'mos is "good", which is no number'),
         ([3], "mos is [3], which is no number"),
+        ({"score": 3, "value": 2}, 'mos is {"score": 3, "value": 2}, which is no number'),
+        ("3 or 4", 'mos is "3 or 4", which is no number'),
         (None, "mos is missing"),
     ],
 )
@@ -57,6 +63,10 @@ def test_an_answer_without_ratings_gives_none(text: str) -> None:
     reading = read_answer(text)
     assert reading.values == {}
     assert set(reading.wrong) == set(DIMENSIONS)
+
+
+def test_noisiness_is_no_key() -> None:
+    assert set(read_answer('{"noisiness": 4.5, "mos": 3}').values) == {"mos"}
 
 
 def test_infinity_and_hostile_numbers_are_none() -> None:

@@ -32,7 +32,7 @@ def test_it_is_read_as_numpy_reads_it(name: str) -> None:
 
 
 def test_an_undamaged_voice_gets_the_span() -> None:
-    assert curves.noi(-70) == 1 + curves.SPAN["noi"]
+    assert curves.noi(-70, 0.0) == 1 + curves.SPAN["noi"]
     assert curves.col(100, 8000, 0.0) == 1 + curves.SPAN["col"]
     assert curves.dis(0.0, 0.0, 0.0) == 1 + curves.SPAN["dis"]
     assert curves.loud(-24) == 1 + curves.SPAN["loud"]
@@ -41,6 +41,21 @@ def test_an_undamaged_voice_gets_the_span() -> None:
 def test_damage_of_two_kinds_multiplies() -> None:
     upper, clipped = (curves.col(100, 3500, 0.0) - 1, curves.col(100, 8000, 0.1) - 1)
     assert curves.col(100, 3500, 0.1) - 1 == pytest.approx(upper * clipped / curves.SPAN["col"])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+def test_what_clipping_takes_off_a_voice_is_put_back(share: float) -> None:
+    """Amplitudes that fall off exponentially, as those of speech: the power below the limit, by counting."""
+    sizes = np.random.default_rng(5).exponential(size=400_000)
+    limit = np.quantile(sizes, 1 - share)
+    left = np.mean(np.minimum(sizes, limit) ** 2) / np.mean(sizes**2)
+    assert curves.taken(share) == pytest.approx(-10 * np.log10(left), abs=0.05)
+    assert curves.noi(-40 + curves.taken(share), share) == pytest.approx(curves.noi(-40, 0.0))
+
+
+def test_what_clipping_takes_grows_and_ends() -> None:
+    found = [curves.taken(float(share)) for share in np.linspace(0, 1, 101)]
+    assert found[0] == 0.0 and found == sorted(found) and found[-1] == pytest.approx(10.0)
 
 
 def test_gaps_are_not_counted_twice() -> None:

@@ -16,8 +16,9 @@ from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import LISTENERS
 from turnwise.listening.ratings import Moment, Ratings
-from turnwise.listening.sound_check import OneChannel, unrated
-from turnwise.listening.windows import hear, hear_remote, over_windows, pieces
+from turnwise.listening.recording import OneChannel
+from turnwise.listening.sound_check import unrated
+from turnwise.listening.windows import Piece, Windows, hear, hear_remote, over_windows
 
 
 def plain(value: float, source: str = "a rule (1 dB)", **given: object) -> Ratings:
@@ -41,6 +42,10 @@ class Levels:
 
     def close(self) -> None:
         pass
+
+
+def pieces(sound: Sound, window: float = 9.0, longest: float = math.inf) -> list[Piece]:
+    return list(Windows(OneChannel(sound, 1), window, longest))
 
 
 def tone(seconds: float, rate: int = 16000) -> Sound:

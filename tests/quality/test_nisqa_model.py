@@ -265,3 +265,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             nisqa_model.gives(tmp_path / name)
     with pytest.raises(InputError, match="is not a file of NISQA weights"):
         nisqa_model.gives(saved(FIVE, tmp_path / "w", model="NISQA_DE"))
+
+
+@pytest.mark.parametrize(("length", "count"), [(48, 24), (15, 7), (7, 5), (5, 3), (5, 1), (4, 4), (13, 4)])
+@pytest.mark.parametrize("axis", [2, 3])
+def test_the_largest_of_stretches_are_torchs(length: int, count: int, axis: int) -> None:
+    x = torch.randn((2, 3, length, 6) if axis == 2 else (2, 3, 6, length), generator=torch.Generator().manual_seed(1))
+    expected = torch.nn.functional.adaptive_max_pool2d(x, (count, 6) if axis == 2 else (6, count))
+    assert torch.equal(nisqa_model._largest(x, count, axis), expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from damaged_speech import gained, made_voice, noisy, voices
+from damaged_speech import gained, lowpassed, made_voice, noisy, voices
 from turnwise.foundation.audio import Sound
 from turnwise.quality.noise_floor import Noise, noise
 
@@ -42,6 +42,19 @@ def test_more_noise_is_heard_as_more() -> None:
 def test_white_noise_is_heard_before_pink_of_the_same_power() -> None:
     for _, voice in voices():
         assert found(noisy(voice, 20, "white")).heard > found(noisy(voice, 20, "pink")).heard
+
+
+@pytest.mark.parametrize("snr", [None, 30.0])
+def test_an_emptied_band_is_no_quieter_room(snr: float | None) -> None:
+    """A filter takes the noise above it away with the voice; what is left below it is as noisy as it was."""
+    for name, voice in voices():
+        sound = voice if snr is None else noisy(voice, snr, "pink")
+        assert found(lowpassed(sound, 2500)).heard == pytest.approx(found(sound).heard, abs=8.0), name
+
+
+def test_nothing_is_found_below_what_is_heard_beside_a_voice() -> None:
+    assert found(made_voice()).heard >= -56.0
+    assert found(lowpassed(made_voice(), 1000)).heard >= -56.0
 
 
 def test_neither_level_nor_an_offset_nor_another_rate_counts() -> None:

@@ -18,6 +18,9 @@ class Counting:
     def begin(self, conversations: int, turns: int) -> None:
         self.planned = turns
 
+    def servers(self, awaited: Any) -> None:
+        assert awaited() == ()  # nothing is asked yet
+
     def turns(self, count: int, *, faults: int = 0) -> None:
         self.done += count
         self.faults += faults

@@ -122,17 +122,17 @@ def test_what_cannot_be_heard_to_its_end_is_refused_before_training(processor: A
     path = write_examples(tmp_path / "e.jsonl", [caption("a", 2.0), caption("b", 2.0)])
     write_sound(Sound(np.zeros(17600, dtype=np.float32), 16000), tmp_path / "b.wav")
     examples = read_examples(path)
-    refuse_unheard(examples[:1], processor)
+    refuse_unheard(examples[:1], longest_of(processor))
     with pytest.raises(InputError, match=r"b.wav has 1.1 s and the model hears 1 s"):
-        refuse_unheard(examples, processor)
+        refuse_unheard(examples, longest_of(processor))
     with pytest.raises(InputError, match=r"b.wav: the sound has 1.1 s and the model hears 1 s"):
         audio_batch(processor, examples, [("x",), ("x",)])
     (tmp_path / "b.wav").write_bytes(b"no sound")
     with pytest.raises(InputError, match=r"b.wav cannot be read as sound"):
-        refuse_unheard(examples, processor)
+        refuse_unheard(examples, longest_of(processor))
     (tmp_path / "b.wav").unlink()
     with pytest.raises(InputError, match=r"b.wav does not exist"):
-        refuse_unheard(examples, processor)
+        refuse_unheard(examples, longest_of(processor))
 
 
 def test_a_sound_of_another_rate_is_heard_at_the_models(processor: Any, tmp_path: Path) -> None:

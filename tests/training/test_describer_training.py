@@ -37,7 +37,7 @@ UNKNOWN = Ratings(None, None, None, None, None, missing=dict.fromkeys(("mos", "n
 
 
 def lines(model: Path, held_out: bool = False) -> list[Line]:
-    return [line for line in read_lines(model.parent / "log.jsonl", Line) if line.held_out == held_out]
+    return [line for line in read_lines(model.parent / "log.jsonl", Line) if line.held_out == held_out and not line.chosen]
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:

@@ -75,14 +75,15 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
         ),
         (changed(model={"ears": True}), "model.ears: only full tuning trains the ears", ""),
         (changed(model={"targets": "("}), "model.targets: not a regular expression", ""),
-        (changed(alld={"beta": 0}), "alld.beta: expected above 0, got 0", ""),
+        (changed(alld={"beta": 0}), "alld.beta: expected above 0, at most 100, got 0", ""),
         (changed(alld={"own_top_p": 1.5}), "alld.own_top_p: expected above 0, at most 1, got 1.5", ""),
         (
             changed(sft={"warmup": 1.0, "batch": 0}),
             "sft.batch: expected at least 1, got 0; sft.warmup: expected 0 to below 1",
             "",
         ),
-        (changed(precision="fp16"), "precision: Invalid enum value 'fp16'", ""),
+        (changed(precision="fp8"), "precision: Invalid enum value 'fp8'", ""),
+        (changed(sft={"export": "first"}), "sft.export: Invalid enum value 'first'", ""),
         (changed(track=["mlflow"]), "track", ""),
     ],
 )
@@ -128,12 +129,15 @@ def test_what_decides_the_weights_is_in_the_digest_and_nothing_else() -> None:
         {"workers": 7},
         {"track": ["wandb"]},
         {"data": {"examples": "x.jsonl"}},
-        {"sft": {"save_every": 3, "validate_every": 5, "keep": 9, "validate_items": 2}},
+        {"sft": {"save_every": 3, "keep": 9}},
     ]
     for more in same:
         assert digest(**more) == training_digest(plain), more
     other: list[dict[str, Any]] = [
         {"seed": 2},
+        {"sft": {"export": "last"}},
+        {"sft": {"validate_every": 5}},  # which step is the best depends on where is looked
+        {"sft": {"validate_items": 2}},
         {"sft": {"rate": 2e-5}},
         {"sft": {"accumulate": 2}},
         {"alld": {}},
@@ -143,3 +147,5 @@ def test_what_decides_the_weights_is_in_the_digest_and_nothing_else() -> None:
         {"start": "x"},
     ]
     assert len({training_digest(plain), *(digest(**more) for more in other)}) == len(other) + 1
+    looking = {"export": "last", "validate_every": 5, "validate_items": 2}
+    assert digest(sft=looking) == digest(sft={"export": "last"})

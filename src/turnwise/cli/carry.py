@@ -17,6 +17,7 @@ from turnwise.foundation.plain_text import plain_text
 from turnwise.foundation.whole_file import write_whole
 from turnwise.judges.verdict import Fault
 from turnwise.study.experiment import carry_out, load_results
+from turnwise.study.pool import LIMIT
 from turnwise.study.results import Results
 from turnwise.study.runner import Tally
 from turnwise.study.study import Study
@@ -38,11 +39,22 @@ class Shown(msgspec.Struct, frozen=True):
     code: int
 
 
-def carry(study: Study, out: Path, *, folder: Path, workers: int | None, embed_audio: bool, budget: float | None = None) -> int:
+def carry(
+    study: Study,
+    out: Path,
+    *,
+    folder: Path,
+    workers: int | None,
+    embed_audio: bool,
+    budget: float | None = None,
+    time_limit: float = LIMIT,
+) -> int:
     """Do what is missing, build the report, print the table and the report's path; returns the exit code."""
     console = Console()
     with Bars(console) as bars:
-        done = carry_out(study, out, folder=folder, workers=workers, watcher=bars, budget=budget)
+        done = carry_out(study, out, folder=folder, workers=workers, watcher=bars, budget=budget, time_limit=time_limit)
+    for remark in done.tally.remarks:
+        click.echo(plain_text(remark))
     if done.already:
         console.print(f"nothing to do: all {done.tally.found} cells are done")
     from turnwise.report.page import program

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from turnwise.cli.added_arm import added, agent_options, study_with
+from turnwise.cli.time_limit import seconds, time_limit_option
 
 
 @click.command(epilog="Example: turnwise demo --out runs/demo --dialogues 48")
@@ -15,6 +16,7 @@ from turnwise.cli.added_arm import added, agent_options, study_with
 @click.option(
     "--workers", type=click.IntRange(0, 256), default=None, help="Worker processes; all cores where not given, 0 for none."
 )
+@time_limit_option
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
 @click.option("--print-study", is_flag=True, help="Print the study file and leave: a start for your own.")
 @agent_options
@@ -22,6 +24,7 @@ def demo_command(
     out: Path,
     dialogues: int,
     workers: int | None,
+    time_limit: float | None,
     embed_audio: bool,
     print_study: bool,
     agent: str | None,
@@ -48,4 +51,5 @@ def demo_command(
     if dialogues != len(raw["corpus"]["ids"]):
         del raw["corpus"]["ids"]
         raw["corpus"]["n"] = dialogues
-    return carry(study_with(raw, "demo", more), out, folder=Path(), workers=workers, embed_audio=embed_audio)
+    study = study_with(raw, "demo", more)
+    return carry(study, out, folder=Path(), workers=workers, embed_audio=embed_audio, time_limit=seconds(time_limit))

@@ -1,6 +1,7 @@
 """The command: one verb per file of this folder, loaded when it is used.
 
-Exit codes: 0 done, 1 done but below the bar the user set, 2 wrong usage or input, 3 some cells at fault, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 done but below the bar the user set, 2 wrong usage or input or a disk that is full, 3 some cells at fault;
+130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. A reader of the output that leaves (`| head`) stops nothing.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from turnwise.foundation.errors import TurnwiseError
+from turnwise.study.standard_streams import NOBODY_READS, Lasting, outlive_readers
+
+UNWRITTEN = 2  # exit code, where all went well but for the printing
 
 
 class Verbs(click.Group):
@@ -73,28 +79,77 @@ def turnwise() -> None:
 
 def main() -> None:
     """Run the command; the user's mistakes are sentences, not tracebacks."""
+    output, _ = outlive_readers()
+    stops = Stops()
     _find_plugins_here()
     try:
-        code = turnwise.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _stopped()
-    except KeyboardInterrupt:
-        _stopped()
+        code = _code_of(turnwise.main(standalone_mode=False))
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo(f"\n{stops.said}", err=True)
+        code = stops.code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except TurnwiseError as error:
         if os.environ.get("TURNWISE_DEBUG"):
             traceback.print_exc()
         click.echo(f"turnwise: {error.message}", err=True)
         if error.hint:
             click.echo(f"  {error.hint}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone (`turnwise list | head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        code = error.exit_code
+    stops.over()
+    sys.exit(_written(output, code))
+
+
+def _code_of(returned: object) -> int:
+    return returned if isinstance(returned, int) else 0
+
+
+def _written(output: Lasting, code: int) -> int:
+    """The exit code, after all that was printed is out: a reader that left is no failure, a full disk is."""
+    sys.stdout.flush()
+    if output.lost is None or output.lost.errno in NOBODY_READS:
+        return code
+    click.echo(f"turnwise: what was printed could not be written: {output.lost.strerror}", err=True)
+    return code or UNWRITTEN
+
+
+class Stops:
+    """Signals that ask this process to end, each answered as Ctrl-C is: what is under way is left, what was done is kept."""
+
+    def __init__(self) -> None:
+        self._number = signal.SIGINT
+        self._heeded: list[signal.Signals] = []
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # In the background of a script: Ctrl-C does not reach us, but the event loop is to answer the others as it does that.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # what whoever started us wants ignored (nohup) stays ignored
+                signal.signal(number, self._stop)
+                self._heeded.append(number)
+
+    @property
+    def code(self) -> int:
+        """As shells count the end by a signal."""
+        return 128 + self._number
+
+    @property
+    def said(self) -> str:
+        by = "" if self._number == signal.SIGINT else f" by {self._number.name}"
+        flag = " with --resume" if sys.argv[1:3] == ["train", "describer"] else ""
+        return f"stopped{by}; what was done is kept: run the same command again{flag} to go on"
+
+    def over(self) -> None:
+        """The exit code is known: nothing is to be stopped any more."""
+        for number in self._heeded:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._number = signal.Signals(number)
+        ctrl_c = signal.getsignal(signal.SIGINT)  # of the event loop, while one runs
+        assert callable(ctrl_c)
+        ctrl_c(signal.SIGINT, frame)
 
 
 def _find_plugins_here() -> None:
@@ -107,8 +162,3 @@ def _find_plugins_here() -> None:
         return
     if here not in sys.path:
         sys.path.append(here)
-
-
-def _stopped() -> None:
-    click.echo("\nstopped; what was done is kept: run the same command again to go on", err=True)
-    sys.exit(130)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from turnwise.cli.added_arm import added, agent_options, study_of_file
+from turnwise.cli.time_limit import seconds, time_limit_option
 
 
 @click.command(epilog="Example: turnwise run study.toml --out runs/first")
@@ -23,12 +24,14 @@ from turnwise.cli.added_arm import added, agent_options, study_of_file
     "way are still paid.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what servers would be asked and its cost; ask nothing, change nothing.")
+@time_limit_option
 @click.option("--embed-audio", is_flag=True, help="Put the sound inside the page instead of beside it.")
 @agent_options
 def run_command(
     study: Path,
     out: Path | None,
     workers: int | None,
+    time_limit: float | None,
     budget: float | None,
     dry_run: bool,
     embed_audio: bool,
@@ -49,4 +52,12 @@ def run_command(
 
         return rehearse(declared, out or Path("runs") / study.stem, study.parent)
     place = out or Path("runs") / study.stem
-    return carry(declared, place, folder=study.parent, workers=workers, embed_audio=embed_audio, budget=budget)
+    return carry(
+        declared,
+        place,
+        folder=study.parent,
+        workers=workers,
+        embed_audio=embed_audio,
+        budget=budget,
+        time_limit=seconds(time_limit),
+    )

@@ -79,20 +79,39 @@ def data_command(recipe: Path) -> int:
 @_out
 @click.option("--resume", is_flag=True, help="Go on with what the folder holds.")
 @click.option("--stage", "stages", type=click.Choice(["sft", "alld"]), multiple=True, help="Only this stage.")
-def describer_command(recipe: Path, out: Path | None, resume: bool, stages: tuple[str, ...]) -> None:
+@click.option("--dry-run", is_flag=True, help="Say what would be done, or what is in the way; load no weights, write nothing.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), help="With --dry-run: how many processes (GPUs) it is to be reckoned for."
+)
+def describer_command(
+    recipe: Path, out: Path | None, resume: bool, stages: tuple[str, ...], dry_run: bool, processes: int | None
+) -> None:
     """Train by the stages of the recipe: supervised fine-tuning, then ALLD. Several GPUs: see docs/training.md.
 
     \b
     Example: turnwise train describer describer.toml --out runs/describer --resume
+    turnwise train describer describer.toml --dry-run --processes 8
     accelerate launch -m turnwise train describer describer.toml --out runs/describer
     """
-    from turnwise.training.describer_training import train_describer
+    from turnwise.training.describer_training import foresee_describer, train_describer
+    from turnwise.training.kept_models import chosen_of
     from turnwise.training.recipe import load_recipe
 
+    if processes is not None and not dry_run:
+        raise click.UsageError("--processes goes with --dry-run; a training has as many as it is launched with")
     read = load_recipe(recipe)
+    folder = out or _folder(read.name)
+    if dry_run:
+        for stage in foresee_describer(read, folder, resume=resume, processes=processes or 1, stages=stages):
+            click.echo(stage.told)
+        return
     with _shown() as bars:
-        model = train_describer(read, out or _folder(read.name), resume=resume, watch=bars, stages=stages)
+        model = train_describer(read, folder, resume=resume, watch=bars, stages=stages)
     if bars.speaks:
+        for name in read.stages:
+            chosen = chosen_of(folder / name)
+            if chosen is not None:
+                click.echo(f"{name}: {chosen.why}")
         click.echo(f"the model is in {model}")
 
 

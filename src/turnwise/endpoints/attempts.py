@@ -1,7 +1,12 @@
-"""What became of one attempt: which failures are worth another, after how long, and how they are told without a key in them."""
+"""What became of one attempt: which failures are worth another, after how long, and how they are told without a key in them.
+
+A request that is longer than the model can read has a cause of its own, `context-length`: nothing but a shorter request helps.
+"""
 
 from __future__ import annotations
 
+import html
+import json
 import math
 import re
 import time
@@ -19,11 +24,27 @@ LONGEST_PAUSE = 600.0  # seconds a server may ask to be left alone; a longer one
 AGAIN = frozenset(("broken-answer", "connection", "rate-limit", "server-error", "timeout"))  # causes worth another attempt
 NOT_JSON = (ValueError, RecursionError)  # what decoding raises: no JSON, no UTF-8, nested beyond all reason
 _TOLD = 300  # characters of a server's words in a message
+_OF_A_PAGE = 50_000  # characters that are looked at
+_GLIMPSE = 80  # of something broken
 _STATUS_CAUSES = {408: "timeout", 409: "server-error", 425: "server-error", 429: "rate-limit"}
+_PAGE = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body|title|h\d|p|center|\?xml)\b", re.IGNORECASE | re.DOTALL)
+_UNSEEN = re.compile(r"<(script|style|head|title)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,100}>(.{0,300}?)</title", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]*(?:>|\Z)")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character beyond the first 65,536, as JSON writes it
 _USER_IN_ADDRESS = re.compile(r"//[^/\s@]+@")
 # Words in the codes of errors (`code`, `type`, `status`), as servers use them.
 _NO_CREDIT = ("insufficient_quota", "billing", "insufficient_balance", "payment_required")
 _LIMITED = ("rate_limit", "rate limit", "ratelimit", "resource_exhausted", "too_many_requests", "throttl", "429")
+# How servers say that a request is longer than the model reads: OpenAI and vLLM, SGLang, Gemini, DashScope, others.
+_LONG_CODES = ("context_length", "context_window", "string_above_max_length")
+_LONG_WORDS = re.compile(
+    r"context length|context window|context_length_exceeded|input token count|prompt is too long|input is too long|"
+    r"range of input length|longer than the (?:model|maximum)|exceeds? the (?:model|maximum number of (?:input )?tokens)|"
+    r"max_model_len",
+    re.IGNORECASE,
+)
+_SHORTER = "show less of the past (`past` of the arm's context), ask for a shorter answer, or name a model that reads more"
 _OVERLOADED = ("server_error", "overload", "unavailable", "internal", "timeout", "deadline", "500", "502", "503", "504", "529")
 
 
@@ -80,7 +101,9 @@ class Answerer:
             return InputError(
                 f"endpoint {self.name}: the account has no credit left ({status}{told})", "add credit, then run again"
             )
-        message = f"endpoint {self.name}: {path} was answered with {status}{told}"
+        if status in (400, 413, 422) and _too_long(codes, words):
+            return AttemptFailed("context-length", self._too_long(path, f"{status}{told}"))
+        message = f"endpoint {self.name}: {path} was answered with {status}{told or _nothing_told(headers)}"
         if status in _STATUS_CAUSES or status >= 500:
             too_much = status in (429, 503)
             pause = retry_after(headers, answer) if too_much else None
@@ -94,13 +117,34 @@ class Answerer:
         if not isinstance(answer, dict) or not (answer.get("error") or answer.get("object") == "error"):
             return None
         codes = _codes(answer) or str(answer["error"]).lower()
+        words = self.words(answer, key)
+        if _too_long(codes, words):
+            return AttemptFailed("context-length", self._too_long(path, words))
         if any(word in codes for word in _LIMITED):
             cause = "rate-limit"
         elif any(word in codes for word in _OVERLOADED):
             cause = "server-error"
         else:
             cause = "refused"
-        return AttemptFailed(cause, f"endpoint {self.name}: {path} was answered with an error: {self.words(answer, key)}")
+        return AttemptFailed(cause, f"endpoint {self.name}: {path} was answered with an error: {words}")
+
+    def not_json(self, status: int, kind: str, body: bytes, key: str, path: str) -> AttemptFailed:
+        """What came where JSON was promised: nothing, a page, or something else."""
+        where = f"endpoint {self.name}: {path} was answered with {status}"
+        if not body.strip():
+            return AttemptFailed("broken-answer", f"{where} and no content, expected JSON")
+        text = body.decode("utf-8", "replace")
+        what = kind or "no content type"
+        said = self.words(text, key)
+        if kind == "application/json":
+            return AttemptFailed("broken-answer", f"{where}, and the answer of {path} is not JSON: {said[:_GLIMPSE]}")
+        error = AttemptFailed("broken-answer", f"{where} and {what}, expected JSON: {said}")
+        if _PAGE.match(text):
+            error.hint = f"that is a page for people: is {self.url} the address of the interface? most end in /v1"
+        return error
+
+    def _too_long(self, path: str, told: str) -> str:
+        return f"endpoint {self.name}: what was sent to {path} is longer than the model can read ({told}): {_SHORTER}"
 
     def lost(self, error: BaseException, key: str, path: str) -> AttemptFailed:
         """What an error of the transport says."""
@@ -124,7 +168,8 @@ class Answerer:
         """What a server said, short, without secrets."""
         error = answer.get("error") or answer if isinstance(answer, dict) else answer
         said = error.get("message") or error if isinstance(error, dict) else error
-        text = said if isinstance(said, str) else msgspec.json.encode(said).decode()
+        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        text = _seen(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if key:
             text = text.replace(key, f"[{self.key_name}]")
         text = " ".join(_USER_IN_ADDRESS.sub("//", without_secrets(text)).split())
@@ -164,11 +209,46 @@ def _seconds(text: str) -> float | None:
     return value if math.isfinite(value) and value >= 0 else None
 
 
-def decoded(body: bytes) -> Any:
+def json_of(body: bytes) -> Any:
+    """The JSON in a body; raises one of NOT_JSON. Halves of characters, which some servers send, stay in its texts."""
     try:
         return msgspec.json.decode(body)
     except NOT_JSON:
+        if not _HALF.search(body):
+            raise
+        return json.loads(body, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def decoded(body: bytes) -> Any:
+    try:
+        return json_of(body)
+    except NOT_JSON:
         return None
+
+
+def _seen(text: str) -> str:
+    """What a reader of a page would see, its title first; other text as it is."""
+    if not _PAGE.match(text):
+        return text
+    text = text[:_OF_A_PAGE]
+    title = _TITLE.search(text)
+    shown = html.unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text)))
+    named = html.unescape(_TAG.sub(" ", title[1])).strip() if title else ""
+    return shown if not named or shown.split()[: len(named.split())] == named.split() else f"{named}: {shown}"
+
+
+def _nothing_told(headers: Mapping[str, str]) -> str:
+    """For an answer without a word, what it was said to be."""
+    kind = headers.get("content-type", "").partition(";")[0].strip()
+    return f" and no content ({kind})" if kind else " and no content"
+
+
+def _too_long(codes: str, words: str) -> bool:
+    return any(word in codes for word in _LONG_CODES) or bool(_LONG_WORDS.search(words))
 
 
 def _codes(answer: Any) -> str:

@@ -68,6 +68,7 @@ class Calling:
         self._has_turn = False
         self._paid = price is not None and any(msgspec.structs.astuple(price))  # what is free is not stopped by a budget
         self._held: int | None = None  # in the purse, by number
+        self._kind = (endpoint, model, path)  # of calls that are expected to cost alike
         self._entered = 0.0  # time.monotonic()
         self._noted = False
 
@@ -102,7 +103,7 @@ class Calling:
 
     def done(self, usage: Usage, *, estimated: bool) -> None:
         """The last attempt succeeded."""
-        self._leave(usage)
+        self._leave(usage, ended=True)
         self._limits.succeeded()
         self._note(usage, estimated, "")
 
@@ -117,7 +118,7 @@ class Calling:
         try:
             await self._limits.enter(self._ticket, self._tokens)
             try:
-                self._held = await self._purse.hold(self._money) if self._paid else None
+                self._held = await self._purse.hold(self._money, self._kind) if self._paid else None
             except BaseException:
                 self._limits.withdraw(self._tokens)
                 raise
@@ -155,14 +156,14 @@ class Calling:
             if error.pause is None or self._attempts > 1:
                 self._limits.pushed_back(self._entered)
 
-    def _leave(self, used: Usage) -> None:
+    def _leave(self, used: Usage, *, ended: bool = False) -> None:
         if not self._has_turn:
             return
         self._has_turn = False
         if not self._seconds:
             self.ended()
         if self._held is not None and self._price is not None:
-            self._purse.settle(self._held, cost(used, self._price))
+            self._purse.settle(self._held, cost(used, self._price), ended=ended)
             self._held = None
         self._limits.settle(self._tokens, _tokens(used))
         self._limits.leave()

@@ -13,6 +13,7 @@ from turnwise.endpoints.sound_bytes import Received, from_base64, from_pieces
 from turnwise.foundation.errors import EngineError
 
 RAW_RATE = 24000  # samples per second of sound that comes without a header: OpenAI, DashScope, Gemini
+HALVES = "half characters (unpaired surrogates) of the server were replaced"
 _BROKEN_OFF = ("abort", "error", "cancelled")
 
 
@@ -72,15 +73,18 @@ class Gathering:
         if self.finish in _BROKEN_OFF:
             raise EngineError("broken-answer", f"the server broke off its answer: {self.finish}")
         received = self._received()
-        refusal = _first(self._refusal)
+        said = (_first(self._refusal), _first(self._words) or _first(self._transcript), self.withheld)
+        refusal, text, withheld = (_whole(one) for one in said)
+        if (refusal + text + withheld).count("\ufffd") > "".join(said).count("\ufffd"):
+            self.notes += (HALVES,)
         return Answer(
-            text=_first(self._words) or _first(self._transcript) or refusal,
+            text=text or refusal,
             sound=received.sound,
             first_text=None if sent is None or self.first_text is None else self.first_text - sent,
             first_audio=None if sent is None or self.first_audio is None else self.first_audio - sent,
             seconds=seconds,
             finish=self.finish,
-            refusal=refusal or self.withheld,
+            refusal=refusal or withheld,
             notes=self.notes + received.notes,
         )
 
@@ -110,6 +114,11 @@ def number_of(choice: dict[str, Any]) -> int:
     """Of a choice; servers that give one leave it out."""
     number = choice.get("index")
     return number if isinstance(number, int) else 0
+
+
+def _whole(text: str) -> str:
+    """The text with halves of characters that came apart joined, and those without their other half replaced (U+FFFD)."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _first(kept: dict[int, list[str]]) -> str:

@@ -5,7 +5,8 @@ on the running event loop, and `await remote.close()` closes them. Every call, s
 
 A failed attempt is retried (with jitter, honouring Retry-After) on 408, 409, 425, 429, 5xx, refused or reset connections,
 stalls, time-outs, bodies cut short or not JSON where JSON was promised; never on other 4xx. When nothing helps, `EngineError`
-with cause `timeout`, `rate-limit`, `server-error`, `connection`, `broken-answer`, `refused` (other 4xx). 401, 403 and 404 (wrong
+with cause `timeout`, `rate-limit`, `server-error`, `connection`, `broken-answer`, `context-length` (the request is longer than
+the model reads), `refused` (other 4xx). 401, 403 and 404 (wrong
 key, wrong model or path) are `InputError`s, as is an account without credit: nothing can go on until the user mends them; their
 message never holds the key. When the budget is spent, `BudgetSpent` is raised before anything is sent.
 
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from turnwise.endpoints.attempts import NOT_JSON, Answerer, AttemptFailed, decoded, worth_another
+from turnwise.endpoints.attempts import NOT_JSON, Answerer, AttemptFailed, decoded, json_of, worth_another
 from turnwise.endpoints.calling import Calling, back_off, cause_of
 from turnwise.endpoints.calls import Call, Usage, note, recording
 from turnwise.endpoints.endpoint import Endpoint, resolved
@@ -55,6 +56,7 @@ __all__ = ["BudgetSpent", "Event", "Line", "Remote", "Socket", "retried"]
 
 T = TypeVar("T")
 _LARGEST_MESSAGE = 64 << 20  # bytes of one WebSocket message
+_NO_STREAM = ("application/json", "text/html", "application/xhtml+xml", "application/xml", "text/xml")
 _HEARTBEAT = 20.0  # seconds without a message after which a WebSocket is asked whether it lives
 
 
@@ -150,11 +152,11 @@ class Line:
         headers: Mapping[str, str],
         usage: Callable[[Any], Usage | None],
     ) -> Any:
-        data, _, key = await self._exchange(call, path, payload, headers)
+        data, status, kind, key = await self._exchange(call, path, payload, headers)
         try:
-            answer = msgspec.json.decode(data)
+            answer = json_of(data)
         except NOT_JSON:
-            raise AttemptFailed("broken-answer", f"endpoint {self.name}: the answer of {path} is not JSON") from None
+            raise self._answerer.not_json(status, kind, data, key, path) from None
         if error := self._answerer.error_inside(answer, key, path):
             raise error
         call.answered_by = answerer_of(answer)
@@ -162,17 +164,17 @@ class Line:
         return answer
 
     async def _bytes(self, call: Calling, path: str, payload: Callable[[], Any]) -> tuple[bytes, str]:
-        data, kind, key = await self._exchange(call, path, payload, JSON)
+        data, status, kind, key = await self._exchange(call, path, payload, JSON)
         if not data:
-            raise AttemptFailed("broken-answer", f"endpoint {self.name}: the answer of {path} is empty")
+            raise AttemptFailed("broken-answer", f"endpoint {self.name}: {path} was answered with {status} and no content")
         if kind == "application/json" and (error := self._answerer.error_inside(decoded(data), key, path)):
             raise error
         return data, kind
 
     async def _exchange(
         self, call: Calling, path: str, payload: Callable[[], Any], headers: Mapping[str, str]
-    ) -> tuple[bytes, str, str]:
-        """Bytes, their type, and the key that was sent."""
+    ) -> tuple[bytes, int, str, str]:
+        """Bytes, the status, their type, and the key that was sent."""
         import aiohttp
 
         key = self._address.key()
@@ -183,7 +185,7 @@ class Line:
             raise self._answerer.lost(error, key, path) from None
         if not 200 <= response.status < 300:
             raise self._answerer.error_of_status(response.status, response.headers, data, key, call.model, path)
-        return data, response.content_type, key
+        return data, response.status, _kind(response), key
 
     async def _events(self, call: Calling, path: str, body: Mapping[str, Any], usage: Callable[[Any], Usage | None]) -> Reading:
         import aiohttp
@@ -194,12 +196,16 @@ class Line:
             try:
                 response = await self._post(call, path, encoded(body), EVENTS, key)
                 refused = not 200 <= response.status < 300
-                data = await response.read() if refused or response.content_type == "application/json" else b""
+                kind = _kind(response)
+                whole = refused or response.status == 204 or kind in _NO_STREAM
+                data = await response.read() if whole else b""
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise self._answerer.lost(error, key, path) from None
             if refused:
                 raise self._answerer.error_of_status(response.status, response.headers, data, key, call.model, path)
-            if response.content_type == "application/json":
+            if whole and (kind != "application/json" or not data.strip()):
+                raise self._answerer.not_json(response.status, kind, data, key, path)
+            if kind == "application/json":
                 error_inside = self._answerer.error_inside(decoded(data), key, path)
                 asked = f"endpoint {self.name}: {path} was answered with one piece of JSON where a stream of events was asked for"
                 raise error_inside or AttemptFailed("refused", asked)
@@ -373,6 +379,11 @@ async def _accounted(call: Calling, source: Reading | Socket) -> AsyncIterator[N
                 call.done(used, estimated=source.usage is None)
             else:
                 call.broken(failed, used, estimated=source.usage is None)
+
+
+def _kind(response: aiohttp.ClientResponse) -> str:
+    """The content type as the server said it; "" where it said none."""
+    return response.content_type if "content-type" in response.headers else ""
 
 
 def _guessed(sent: int, written: int) -> Usage:

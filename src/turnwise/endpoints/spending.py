@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from turnwise.endpoints.calls import Usage
 from turnwise.endpoints.endpoint import Price
@@ -53,7 +53,8 @@ def answerer_of(answer: Any) -> str:
     inner = answer.get("response") or answer.get("session")  # of newer interfaces' events
     named = inner if isinstance(inner, dict) and "model" in inner else answer
     names = (named.get("model") or named.get("modelVersion"), named.get("system_fingerprint"))
-    return " ".join(name for name in names if isinstance(name, str) and name)
+    told = " ".join(name for name in names if isinstance(name, str) and name)
+    return told.encode("utf-8", "replace").decode()  # it is recorded, which half a character cannot be
 
 
 def _openai(usage: Mapping[str, Any]) -> Usage:
@@ -158,14 +159,30 @@ def cost(usage: Usage, price: Price) -> float:
     return by_token / 1e6 + usage.seconds / 60 * price.minute + usage.characters / 1e6 * price.character
 
 
+class _Hold(NamedTuple):
+    """What is put aside for a call under way."""
+
+    kind: Hashable
+    told: float  # as the request says
+    expected: float  # with what calls of its kind cost beyond that
+
+
 class Purse:
-    """What the run has spent, what is held for calls under way, and the most it may come to."""
+    """What the run has spent, what is held for calls under way, and the most it may come to.
+
+    A call says what it will cost, as far as that can be known: what it sends, and the longest answer it allows. Calls of a kind
+    that have cost more than that are expected to go on so. Until one of a kind has ended nothing is known of it, and no other
+    such call is sent meanwhile. Calls go side by side only while the budget would last if all of them cost twice as much as
+    expected; near its end they go one by one. So what is spent passes the budget by no more than what one call costs beyond
+    expectation, unless many at the same time cost more than twice of what any before them did.
+    """
 
     def __init__(self, budget: float | None, spent: float) -> None:
         self.budget = budget
         self.spent = spent
         self._refused = False
-        self._held: dict[int, float] = {}
+        self._held: dict[int, _Hold] = {}
+        self._beyond: dict[Hashable, float] = {}  # by kind: the most that a call has cost beyond what it said
         self._waiting: list[asyncio.Future[None]] = []
         self._next = 0
 
@@ -173,29 +190,42 @@ class Purse:
     def exhausted(self) -> bool:
         return self._refused or (self.budget is not None and self.spent >= self.budget * (1 - _ROUNDING))
 
-    async def hold(self, amount: float) -> int:
+    async def hold(self, amount: float, kind: Hashable = "") -> int:
         """Put so much aside for a call; it is settled by the number given. Where only what is held for others stands in the
         way, wait for them: most calls cost less than was held.
         """
+        expected = amount
         if self.budget is not None:
-            while self._held and self.spent < self.budget < self.spent + sum(self._held.values()) + amount:
+            while True:
+                expected = amount + self._beyond.get(kind, 0.0)
+                if self.spent >= self.budget * (1 - _ROUNDING) or self.spent + expected > self.budget * (1 + _ROUNDING):
+                    self._refused = True
+                    raise BudgetSpent(
+                        f"the budget of {self.budget:g} is spent: {self.spent:.6g} so far, and {expected:.2g} for the next call"
+                    )
+                if not self._held or self._room_beside(expected, kind):
+                    break
                 settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(settled)
                 await settled
-            if self.spent >= self.budget * (1 - _ROUNDING) or self.spent + amount > self.budget * (1 + _ROUNDING):
-                self._refused = True
-                raise BudgetSpent(
-                    f"the budget of {self.budget:g} is spent: {self.spent:.6g} so far, and {amount:.2g} for the next call"
-                )
         self._next += 1
-        self._held[self._next] = amount
+        self._held[self._next] = _Hold(kind, amount, expected)
         return self._next
 
-    def settle(self, number: int, amount: float) -> None:
-        """What the call really cost."""
-        del self._held[number]
+    def settle(self, number: int, amount: float, *, ended: bool = True) -> None:
+        """What the call really cost; `ended` says whether it came to its end, so that others of its kind can be judged by it."""
+        hold = self._held.pop(number)
         self.spent += amount
+        if ended or amount > 0:
+            self._beyond[hold.kind] = max(self._beyond.get(hold.kind, 0.0), amount - hold.told)
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             if not one.done():
                 one.set_result(None)
+
+    def _room_beside(self, expected: float, kind: Hashable) -> bool:
+        """Whether a call may go beside those under way."""
+        assert self.budget is not None  # it is asked only where there is one
+        unknown = kind not in self._beyond and any(hold.kind not in self._beyond for hold in self._held.values())
+        under_way = sum(hold.expected for hold in self._held.values()) + expected
+        return not unknown and self.spent + 2 * under_way <= self.budget

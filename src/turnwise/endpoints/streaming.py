@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from turnwise.endpoints.attempts import NOT_JSON, Answerer, AttemptFailed
+from turnwise.endpoints.attempts import NOT_JSON, Answerer, AttemptFailed, json_of
 from turnwise.endpoints.calls import Usage
 from turnwise.endpoints.spending import added, answerer_of, sent_length, written_length
 from turnwise.endpoints.sse import Block, Parser
@@ -119,7 +119,7 @@ class Reading:
 
     def _event(self, block: Block, at: float) -> Event | AttemptFailed:
         try:
-            data = msgspec.json.decode(block.data)
+            data = json_of(block.data)
         except NOT_JSON:
             return self._broken("holds an event that is not JSON")
         told = data if block.event != "error" or (isinstance(data, dict) and data.get("error")) else {"error": data}
@@ -174,7 +174,7 @@ class Socket:
             )
             raise AttemptFailed("connection", f"{where} was closed by the server (code {self._line.close_code}: {why})")
         try:
-            data = msgspec.json.decode(message.data)
+            data = json_of(message.data if isinstance(message.data, bytes) else message.data.encode())
         except NOT_JSON:
             raise AttemptFailed("broken-answer", f"{where} sent a message that is not JSON") from None
         self.written += written_length(data)

@@ -17,13 +17,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError
 from turnwise.listening.ears import ON_A_SOUND, Ears, Hearing, cause_of
 from turnwise.listening.ratings import Ratings
-from turnwise.listening.row import Row, with_trouble
+from turnwise.listening.row import Row, Step, with_trouble
 
 T = TypeVar("T")
 _SPAWN = get_context("spawn")
@@ -82,6 +82,8 @@ class _Thread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="listening")
         self._hearing = hearing
         self._ears: Ears | None = None
+        self._as_one_of_many = hearing.seat() == "worker"
+        self._threads: Any = None  # of the libraries that the ears brought
 
     async def hear(self, rows: Sequence[tuple[Path, Row]]) -> list[Row]:
         return await self._do(lambda: self._opened().hear(rows))
@@ -103,7 +105,19 @@ class _Thread:
         return self._ears
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._as_a_worker, work)
+
+    def _as_a_worker(self, work: Callable[[], T]) -> T:
+        """With one thread, as the processes have, where they could have done it: so rows are the same whoever made them."""
+        if not self._as_one_of_many:
+            return work()
+        if self._threads is None:
+            import threadpoolctl
+
+            self._opened()
+            self._threads = threadpoolctl.ThreadpoolController()
+        with self._threads.limit(limits=1):
+            return work()
 
 
 class _Process:
@@ -195,7 +209,8 @@ def _describe(ears: Ears, path: Path, row: Row) -> Row:
     try:
         sound = ears.sound(path)
     except ON_A_SOUND as error:
-        return with_trouble(row, "file", cause_of(error, "unreadable"), str(error))
+        step: Step = "describe" if isinstance(error, EngineError) else "file"
+        return with_trouble(row, step, cause_of(error, "unreadable"), str(error))
     return ears.describe(row, sound)
 
 

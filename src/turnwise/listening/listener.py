@@ -4,6 +4,9 @@ Building a listener costs nothing; `open` may load weights; `close` may be calle
 `longest` seconds; cutting longer files into windows is not its business (`listening/windows.py`). A listener that waits for a
 server declares `place = "driver"` and has `reach` instead of `open`. What cannot be rated is a rating of None with its
 reason; what fails is an EngineError.
+
+One of the device whose weights are small and that computes on the CPU alone says `everywhere = True`: a session over many files
+then opens it in as many processes as it is allowed, where a listener with large weights is opened once.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class SystemMeans(msgspec.Struct, frozen=True):
     system: str
     files: int
     rated: int  # with an overall rating
-    means: dict[Dimension, float | None]  # over the turns that every system has rated, None where there are none
+    means: dict[Dimension, float | None]  # over the turns where every system has this rating and the overall one; None of none
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -65,7 +65,10 @@ def standing(files: Mapping[str, int], rated: Mapping[str, Mapping[str, Ratings]
     overall = {system: {turn: r.mos for turn, r in turns.items() if r.mos is not None} for system, turns in rated.items()}
     comparisons = outcomes(overall, tie)
     shared = set.intersection(*(set(turns) for turns in overall.values()))
-    means = tuple(SystemMeans(system, files[system], len(overall[system]), _means(rated[system], shared)) for system in rated)
+    alike = {
+        d: [turn for turn in sorted(shared) if all(its[turn].value(d) is not None for its in rated.values())] for d in DIMENSIONS
+    }
+    means = tuple(SystemMeans(system, files[system], len(overall[system]), _means(rated[system], alike)) for system in rated)
     met = {name for one in comparisons for name in (one.first, one.second)}
     tests = tuple(sign_test(a, b, comparisons) for a, b in combinations(rated, 2))
     ranking = rank([system for system in rated if system in met], comparisons, seed=seed) if comparisons else None
@@ -87,10 +90,10 @@ def holm(values: Sequence[float | None]) -> tuple[float | None, ...]:
     return tuple(corrected)
 
 
-def _means(turns: Mapping[str, Ratings], shared: set[str]) -> dict[Dimension, float | None]:
+def _means(turns: Mapping[str, Ratings], alike: Mapping[Dimension, Sequence[str]]) -> dict[Dimension, float | None]:
     means: dict[Dimension, float | None] = {}
-    for dimension in DIMENSIONS:
-        values = [value for turn in sorted(shared) if (value := turns[turn].value(dimension)) is not None]
+    for dimension, shared in alike.items():
+        values = [value for turn in shared if (value := turns[turn].value(dimension)) is not None]
         means[dimension] = sum(values) / len(values) if values else None
     return means
 

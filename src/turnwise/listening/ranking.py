@@ -5,8 +5,9 @@ would fall as unevenly as the wins did; ties are left out of it and counted. Bra
 the odds of i against j are their strengths' ratio; a tie is half a win for both. Strengths are told as logarithms, their mean 0.
 
 Where one system wins every comparison no finite strength is the best: so each pair is given `PRIOR` more ties, which pulls all
-strengths a little towards each other, and `Ranking.separated` says that the data alone set no limit. Intervals resample turns,
-with all comparisons of a turn together.
+strengths a little towards each other, and `Ranking.separated` says that the data alone set no limit. Systems that no chain of
+comparisons links stand in one list by those ties alone: `Ranking.groups` says which are linked, and only places within a group
+mean anything. Intervals resample turns, with all comparisons of a turn together.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Ranking(msgspec.Struct, frozen=True):
     prior: float
     separated: bool  # some systems never lost to others, so that their distance is set by the prior
     resamples: int
+    groups: tuple[
+        tuple[str, ...], ...
+    ]  # systems that comparisons link, each group in the order of the ranking; one where all are
     confidence: float = CONFIDENCE
 
 
@@ -164,7 +168,20 @@ def rank(
         for system, k in place.items()
     ]
     strengths.sort(key=lambda one: (-one.value, one.system))
-    return Ranking(tuple(strengths), len(turns), prior, not _linked(won), resamples if low is not None else 0)
+    order = [one.system for one in strengths]
+    groups = _groups(order, comparisons)
+    return Ranking(tuple(strengths), len(turns), prior, not _linked(won), resamples if low is not None else 0, groups)
+
+
+def _groups(systems: Sequence[str], comparisons: Sequence[Comparison]) -> tuple[tuple[str, ...], ...]:
+    """The systems that were compared with one another, directly or through others."""
+    group = {system: {system} for system in systems}
+    for one in comparisons:
+        if group[one.first] is not group[one.second]:
+            joined = group[one.first] | group[one.second]
+            for system in joined:
+                group[system] = joined
+    return tuple(dict.fromkeys(tuple(system for system in systems if system in group[one]) for one in systems))
 
 
 def log_strengths(won: Floats) -> Floats:

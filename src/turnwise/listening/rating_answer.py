@@ -1,8 +1,10 @@
 """The form in which a model that hears is asked for the five ratings, and how its answer is read.
 
 Asked for is one JSON object with five numbers. Read is the last complete object of the answer that holds any of them, whatever
-stands around it; keys are compared without case, and may be the full names of the dimensions. What is missing, no number, or not
-within 1 to 5 is a reason that can be told to the model, never a number.
+stands around it, or an object inside that; keys are compared without case, and may be the full names of the dimensions. A rating
+may stand in an object of its own ({"score": 3.2}), have a decimal comma, and say of how many it is ("3.2/5"). "noisiness" is no
+key: whether it is meant as an amount or as freedom from noise cannot be known. What is missing, no number, or not within 1 to 5
+is a reason that can be told to the model, never a number.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from turnwise.listening.ratings import DIMENSIONS, LEVELS, TITLES, Dimension
 LOW, HIGH = 1.0, 5.0
 ORDER: tuple[Dimension, ...] = ("noi", "col", "dis", "loud", "mos")  # the aspects first, so that the whole is judged after them
 _LONGEST = 20_000  # characters of an answer that are read, its last ones
-_NUMBER = re.compile(r"\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(?:/\s*5|out of 5)?\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*(-?\d{1,9}(?:[.,]\d{1,9})?)\s*(?:/\s*5|out of 5)?\s*", re.ASCII)
+_OF_ITS_OWN = ("score", "rating", "value")  # keys under which a rating stands in an object of its own
 _ASKED: dict[Dimension, str] = {
     "noi": "noise: hiss, hum, or voices and sounds in the background, whether steady or passing",
     "col": "coloration: a voice that sounds unnatural, as through a telephone, muffled, thin, metallic or overdriven",
@@ -59,9 +62,11 @@ def read_answer(text: str) -> AnswerRead:
     """The ratings in an answer."""
     held: dict[str, Any] = {}
     for value in _objects(text[-_LONGEST:].rpartition("</think>")[2]):
-        known = {key.casefold().strip(): each for key, each in value.items()}
-        if any(_given(known, name) is not None for name in DIMENSIONS):
-            held = known
+        for inner in (value, *(each for each in value.values() if isinstance(each, dict))):
+            known = {key.casefold().replace("_", " ").strip(): each for key, each in inner.items()}
+            if any(_given(known, name) is not None for name in DIMENSIONS):
+                held = known
+                break
     values: dict[Dimension, float] = {}
     wrong: dict[Dimension, str] = {}
     for name in DIMENSIONS:
@@ -77,13 +82,17 @@ def read_answer(text: str) -> AnswerRead:
 
 
 def _given(held: Mapping[str, Any], name: Dimension) -> Any:
-    return held.get(name, held.get(TITLES[name]))
+    given = held.get(name, held.get(TITLES[name], held.get("overall") if name == "mos" else None))
+    if isinstance(given, dict):
+        own = [given[key] for key in _OF_ITS_OWN if key in given]
+        return own[0] if len(own) == 1 else given
+    return given
 
 
 def _number(value: Any) -> float | None:
     match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match:
-        return float(match[1])
+        return float(match[1].replace(",", "."))
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

@@ -20,6 +20,7 @@ from turnwise.listening.ratings import ASPECTS, Dimension
 LOW, HIGH = 1.0, 5.0
 UPPER_FREE, LOWER_FREE = 7000.0, 150.0  # Hz: a band that reaches from here to there lacks nothing of speech
 NOMINAL = -24.0  # LUFS, the level of the sounds that the constants were fitted to
+_LEAST_LEFT = 0.1  # of the power of a voice: what clipping three samples in five leaves, and more is not measured
 _LEAST_CLIPPED = 10**-2.5  # share of the samples, below which clipping is not told from a voice
 
 
@@ -41,31 +42,31 @@ class Curve(msgspec.Struct, frozen=True):
         return before[1]
 
 
-SPAN: Mapping[Dimension, float] = {"noi": 3.48, "col": 2.61, "dis": 2.67, "loud": 3.0}
+SPAN: Mapping[Dimension, float] = {"noi": 3.54, "col": 2.61, "dis": 2.69, "loud": 3.0}
 # By the level of the noise below the voice band by band, dB.
-NOISE = Curve(((-58, 1.0), (-50, 0.68), (-44, 0.58), (-39, 0.3), (-34, 0.24), (-28, 0.2), (-18, 0.17), (-8, 0.16)))
+NOISE = Curve(((-55, 1.0), (-49, 0.648), (-44, 0.587), (-39, 0.3), (-34, 0.239), (-28, 0.194), (-18, 0.165), (-8, 0.157)))
 # By the octaves that are missing of the band at its upper and at its lower end, and by the logarithm of the share clipped.
-UPPER = Curve(((0, 1.0), (0.4, 0.66), (0.8, 0.53), (1.2, 0.4), (1.8, 0.2)))
-LOWER = Curve(((0, 1.0), (0.8, 0.63), (1.6, 0.33), (2.9, 0.15)))
-CLIPPED = Curve(((-2.5, 1.0), (-1.7, 0.87), (-1.3, 0.61), (-0.9, 0.44), (-0.5, 0.33)))
+UPPER = Curve(((0, 1.0), (0.4, 0.663), (0.8, 0.531), (1.2, 0.404), (1.8, 0.203)))
+LOWER = Curve(((0, 1.0), (0.8, 0.634), (1.6, 0.334), (2.9, 0.148)))
+CLIPPED = Curve(((-2.5, 1.0), (-1.7, 0.865), (-1.3, 0.607), (-0.9, 0.438), (-0.5, 0.327)))
 # By the shares of the speech that are lost and repeated, and by how much less PLCMOS gives than it was expected to.
-LOST = Curve(((0, 1.0), (0.006, 0.61), (0.015, 0.44), (0.03, 0.24), (0.06, 0.17), (0.12, 0.07)))
-REPEATED = Curve(((0, 1.0), (0.015, 0.85), (0.04, 0.61), (0.08, 0.58), (0.16, 0.55)))
-CONCEALED = Curve(((0.8, 1.0), (1.2, 0.63), (1.6, 0.44), (2.2, 0.41)))
+LOST = Curve(((0, 1.0), (0.006, 0.545), (0.015, 0.38), (0.03, 0.225), (0.06, 0.124), (0.12, 0.065)))
+REPEATED = Curve(((0, 1.0), (0.015, 0.838), (0.04, 0.608), (0.08, 0.577), (0.16, 0.549)))
+CONCEALED = Curve(((0.8, 1.0), (1.2, 0.647), (1.6, 0.436), (2.2, 0.414)))
 # By LU softer and louder than the nominal level.
-SOFTER = Curve(((0, 1.0), (6, 0.95), (12, 0.81), (18, 0.56), (24, 0.28), (30, 0.19)))
-LOUDER = Curve(((0, 1.0), (4, 0.95), (8, 0.87), (12, 0.79)))
+SOFTER = Curve(((0, 1.0), (6, 0.95), (12, 0.81), (18, 0.563), (24, 0.278), (30, 0.19)))
+LOUDER = Curve(((0, 1.0), (4, 0.95), (8, 0.869), (12, 0.787)))
 # What PLCMOS gives where no packets are lost: a constant, and per point of noi and col. It deviates from that by 0.60.
-EXPECTED = (0.36, 0.54, 0.28)
+EXPECTED = (0.56, 0.53, 0.24)
 # The logarithm of mos above 1: a constant, and per logarithm of each aspect above 1. And mos by P.808 of DNSMOS, linear.
-BY_ASPECTS = (-1.6, 0.5, 0.69, 0.94, 0.49)
+BY_ASPECTS = (-1.49, 0.49, 0.68, 0.84, 0.49)
 BY_P808 = (-2.54, 1.54)
 _LEAST = 0.08  # above 1: what is left of a rating that a line puts at 1 or below
 
 
-def noi(heard: float) -> float:
-    """From the level of the noise below the voice in dB."""
-    return _rating("noi", NOISE.at(heard))
+def noi(heard: float, share: float) -> float:
+    """From the level of the noise below the voice in dB, and the share of the samples that is clipped."""
+    return _rating("noi", NOISE.at(heard - taken(share)))
 
 
 def col(low: float, high: float, share: float) -> float:
@@ -114,6 +115,18 @@ def lower(low: float) -> float:
 def clipping(share: float) -> float:
     """The decimal logarithm of a share of clipped samples, from -2.5 where there are none."""
     return math.log10(share + _LEAST_CLIPPED)
+
+
+def taken(share: float) -> float:
+    """The dB that clipping this share of the samples takes off a voice, and off the noise under it none.
+
+    Amplitudes of speech fall off about exponentially: the share beyond a limit c, in units of their mean, is e^-c, and of the
+    power 1 - (1 + c) e^-c is left. So noise is held against the voice as it was.
+    """
+    if share <= 0.0:
+        return 0.0
+    limit = -math.log(share)
+    return -10 * math.log10(max(_LEAST_LEFT, 1 - (1 + limit) * share))
 
 
 def softer(loudness: float) -> float:

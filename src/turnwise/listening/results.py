@@ -12,6 +12,7 @@ import fcntl
 import os
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_FIRST = b'{"turnwise":"listen","form":1}\n'
+_FORM = 1
+_FIRST = b'{"turnwise":"listen","form":%d}\n' % _FORM
 _HALF = (1 << 64) - 1
+
+
+class _Head(msgspec.Struct):
+    """The first line of a file of any version."""
+
+    turnwise: str = ""
+    form: int = 0
 
 
 class _Key(msgspec.Struct):
@@ -50,12 +59,15 @@ class Results:
             raise StorageError(f"{path} cannot be written: {error.strerror}", "name another file with --results") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise StorageError(f"{path} is in use by another process", "wait for it or name another file") from error
-        try:
             self._begin()
             self._index()
+            self._reading = path.open("rb")
+        except BlockingIOError as error:
+            self._file.close()
+            raise StorageError(f"{path} is in use by another process", "wait for it or name another file") from error
+        except OSError as error:  # some network disks have no locks
+            self._file.close()
+            raise StorageError(f"{path} cannot hold results: {error.strerror}", "name a file on another disk") from error
         except BaseException:
             self._file.close()
             raise
@@ -64,6 +76,7 @@ class Results:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._reading.close()
         self._file.close()
 
     def find(self, content: str, made_by: str) -> Row | None:
@@ -78,18 +91,21 @@ class Results:
         return None
 
     def add(self, row: Row) -> None:
-        """Write a row."""
-        line = memoryview(msgspec.json.encode(row) + b"\n")
+        """Write a row, or nothing of it."""
+        size = self._file.seek(0, os.SEEK_END)
         try:
-            while line:
-                line = line[self._file.write(line) :]
+            self._write(msgspec.json.encode(row) + b"\n")
         except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(size)
             raise StorageError(f"{self.path} cannot be written: {error.strerror}", "make room and run the same again") from error
 
     def _at(self, place: int, content: str, made_by: str) -> Row | None:
-        with self.path.open("rb") as file:
-            file.seek(place)
-            row = msgspec.json.decode(file.readline(), type=Row)
+        self._reading.seek(place)
+        try:
+            row = msgspec.json.decode(self._reading.readline(), type=Row)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):  # its name can be read and the rest cannot
+            return None
         return row if (row.content, row.made_by) == (content, made_by) else None
 
     def _begin(self) -> None:
@@ -99,7 +115,7 @@ class Results:
         if _FIRST.startswith(first):  # new, or cut within its first line
             if first != _FIRST:
                 self._file.truncate(0)
-                self._file.write(_FIRST)
+                self._write(_FIRST)
             size = self._file.seek(0, os.SEEK_END)
             end = size
             while end and (piece := self._piece(max(0, end - 65536), end)):
@@ -110,7 +126,24 @@ class Results:
             if end < size:
                 self._file.truncate(end)
         else:
-            raise InputError(f"{self.path} is no file of results of turnwise listen", "name another with --results")
+            raise self._foreign()
+
+    def _foreign(self) -> InputError:
+        """What to say of a file that begins otherwise."""
+        self._file.seek(0)
+        try:
+            head = msgspec.json.decode(self._file.read(200).partition(b"\n")[0], type=_Head)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            head = _Head()
+        if head.turnwise != "listen":
+            return InputError(f"{self.path} is no file of results of turnwise listen", "name another with --results")
+        known = f"form {head.form}, this version writes form {_FORM}"
+        return InputError(f"{self.path} was written by another version of turnwise: {known}", "name another with --results")
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
 
     def _piece(self, start: int, end: int) -> bytes:
         self._file.seek(start)

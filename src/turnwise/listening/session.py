@@ -12,6 +12,8 @@ heard again. What computes here is done by a crew of processes; what waits for a
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
@@ -30,9 +32,9 @@ from turnwise.listening.ears import ON_A_SOUND, Hearing, begun, cause_of, descri
 from turnwise.listening.listener import RemoteListening
 from turnwise.listening.pair import Pair, Question, paired
 from turnwise.listening.preference import TIE
+from turnwise.listening.recording import recording, short
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row, with_trouble
-from turnwise.listening.sound_check import read
 
 TOGETHER = 8  # files of one task where a model may take a batch; elsewhere each is a task of its own, and written at once
 AHEAD = 2  # tasks that wait for each seat
@@ -108,7 +110,7 @@ class Listening:
             first, second = question.ratings
             sounds = None
             if self._describer.listens:
-                a, b = [(await asyncio.to_thread(read, paths[k], self.hearing.channel)).sound for k in question.order]
+                a, b = [await asyncio.to_thread(short, paths[k], self.hearing.channel) for k in question.order]
                 sounds = (a, b)
             if self._describing is not None:
                 return await self._describing.compare(first, second, sounds, seed=question.seed)
@@ -118,7 +120,8 @@ class Listening:
         return await paired(rows, tie, ask if self._describer is not None else None, seed)
 
     async def _task(self, paths: list[Path], results: Results | None) -> list[Row]:
-        rows = [await asyncio.to_thread(self._begun, path) for path in paths]
+        files = [await asyncio.to_thread(self._begun, path) for path in paths]
+        rows = [row for row, _ in files]
         for place, row in enumerate(rows):
             known = results.find(row.content, self.made_by) if results is not None and row.content else None
             if known is not None:
@@ -127,18 +130,25 @@ class Listening:
         fresh = [place for place, row in enumerate(rows) if row.heard is None and not row.troubles]
         made = await self._heard([(paths[place], rows[place]) for place in fresh])
         for place, row in zip(fresh, made, strict=True):
-            rows[place] = row
+            rows[place] = await asyncio.to_thread(_as_it_was, paths[place], row, *files[place])
         if results is not None:
             for place in range(len(rows)):
                 if place in fresh or rows[place].troubles:
                     results.add(rows[place])
         return rows
 
-    def _begun(self, path: Path) -> Row:
+    def _begun(self, path: Path) -> tuple[Row, os.stat_result | None]:
+        """A row of which nothing but the file is known, and what the file was like then."""
+        row = begun(path, "", self.made_by)
         try:
-            return begun(path, file_digest(path), self.made_by)
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode):
+                os.listdir(path)  # says why a folder could not be read
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, or be empty the second time
+                return with_trouble(row, "file", "unreadable", f"{path} is no regular file"), None
+            return begun(path, file_digest(path), self.made_by), status
         except OSError as error:
-            return with_trouble(begun(path, "", self.made_by), "file", "unreadable", f"{path}: {error.strerror or error}")
+            return with_trouble(row, "file", "unreadable", f"{path}: {error.strerror or error}"), None
 
     async def _heard(self, files: list[tuple[Path, Row]]) -> list[Row]:
         """Ratings and descriptions of files that have neither."""
@@ -163,10 +173,10 @@ class Listening:
         assert self._listening is not None
         step: Any = "file"
         try:
-            sound = await asyncio.to_thread(read, path, self.hearing.channel)
+            file = await asyncio.to_thread(recording, path, self.hearing.channel)
             step = "listen"
             seed = self.hearing.seed_for(row)
-            heard = await windows.hear_remote(self._listening, sound, self._longest, self.hearing.window, seed=seed)
+            heard = await windows.hear_remote(self._listening, file, self._longest, self.hearing.window, seed=seed)
         except RunStopped:
             raise
         except ON_A_SOUND as error:
@@ -179,7 +189,7 @@ class Listening:
         try:
             sound = None
             if self._describer.listens:
-                sound = (await asyncio.to_thread(read, path, self.hearing.channel)).sound
+                sound = await asyncio.to_thread(short, path, self.hearing.channel)
             text = await self._describing.describe(row.ratings, sound, seed=self.hearing.seed_for(row))
         except RunStopped:
             raise
@@ -192,3 +202,14 @@ def _cut(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:
     waiting = iter(paths)
     while some := list(islice(waiting, size)):
         yield some
+
+
+def _as_it_was(path: Path, row: Row, before: Row, status: os.stat_result | None) -> Row:
+    """The row, where the file is still the one whose content it names; one that is gone by now was heard as it was."""
+    try:
+        now = os.stat(path)
+    except OSError:
+        return row
+    if status is None or (now.st_size, now.st_mtime_ns) == (status.st_size, status.st_mtime_ns):
+        return row
+    return with_trouble(before, "file", "changed", f"{path} became another file while it was heard")

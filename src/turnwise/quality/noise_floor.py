@@ -26,7 +26,9 @@ _QUIET = 0.05  # share of the frames
 _NORMAL = -1.6449  # the standard normal quantile of that share
 _DEAD = 1e-9  # of the power of the loudest frame, -90 dB: no sound at all, a lost packet or an edited pause
 _ACTIVE = 1e-3  # of the power of the loudest frame: frames with speech
-_FLOOR = -70.0  # dB below the strongest band; nothing softer is heard beside the voice
+# dB below the strongest band; nothing softer is heard beside the voice. It also keeps codecs and filters that empty a band from
+# passing for a quieter room.
+_FLOOR = -56.0
 
 
 class Noise(msgspec.Struct, frozen=True):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,36 +11,31 @@ import msgspec
 from turnwise.agents.agent import Reply
 from turnwise.endpoints.remote import BudgetSpent
 from turnwise.endpoints.secrets import without_keys, without_secrets
-from turnwise.foundation.errors import EngineError, RunStopped, TurnwiseError
+from turnwise.foundation.errors import EngineError, InputError, RunStopped, TurnwiseError
 from turnwise.judges.verdict import Fault, Verdict
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.cell import Ruling
+from turnwise.study.clip_files import whole
 from turnwise.study.plan import JudgePlan
+from turnwise.study.plugin import told, whole_text
 
 T = TypeVar("T")
 
 STOPPED = "stopped"  # cause of a fault that the stop of the run made: no result, and never recorded
 
 
-def for_the_user(error: Exception) -> bool:
+def for_the_user(error: BaseException) -> bool:
     """Whether only the user can mend it, so that nothing else is worth trying."""
     return isinstance(error, TurnwiseError) and not isinstance(error, EngineError)
 
 
-def fault_of(error: Exception) -> Fault:
+def fault_of(error: BaseException) -> Fault:
     """An exception as a fault: what, where, and no secret."""
     if isinstance(error, RunStopped | BudgetSpent):
         return Fault(STOPPED, error.message)
-    place = traceback.extract_tb(error.__traceback__)
-    where = f" (in {Path(place[-1].filename).name}, line {place[-1].lineno})" if place else ""
     if isinstance(error, EngineError):
         return Fault(whole_text(error.cause), whole_text(without_secrets(error.message)))
-    return Fault("error", whole_text(without_secrets(f"{type(error).__name__}: {error}{where}")))
-
-
-def whole_text(text: str) -> str:
-    """Text that can be stored: halves of characters, which some tokenizers leave behind, become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return Fault("error", told(error))
 
 
 def recordable(result: T, type_: type[T]) -> T | Fault:
@@ -66,7 +60,9 @@ def sound_reply(reply: Reply, clips: ClipStore) -> Reply:
         note = "half characters (unpaired surrogates) were replaced"
         reply = msgspec.structs.replace(reply, text=text, notes=(*reply.notes, note))
     wrong = clips.check(reply.clip) if reply.clip is not None else None
-    if wrong:
+    if wrong and reply.clip is not None:
+        with suppress(InputError):  # a name that is none
+            whole(clips, reply.clip)  # a damaged file is taken away, and the next attempt can keep its own
         raise EngineError("contract", f"the reply's clip is not in the clip store: {wrong}")
     return reply
 

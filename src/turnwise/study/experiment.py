@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from turnwise.endpoints.endpoint import resolved
-from turnwise.endpoints.remote import Remote
-from turnwise.foundation.errors import TurnwiseError
+from turnwise.foundation.errors import InputError, TurnwiseError
+from turnwise.speech.clip_store import ClipStore
+from turnwise.study.clip_files import there
 from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
 from turnwise.study.plan import Plan, make_plan
-from turnwise.study.pool import InProcess, Pool, Processes
+from turnwise.study.pool import LIMIT, InProcess, Pool, Processes
 from turnwise.study.reader import read_results
 from turnwise.study.results import Results
 from turnwise.study.run_folder import RunFolder
 from turnwise.study.runner import Tally, Watcher, run
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import Study
+from turnwise.study.waiting import Awaited, WatchedRemote
 from turnwise.study.worker import kit_of
 
 
@@ -28,6 +31,9 @@ class Unwatched:
     """A watcher that looks away."""
 
     def begin(self, conversations: int, turns: int) -> None:
+        pass
+
+    def servers(self, awaited: Callable[[], Sequence[Awaited]]) -> None:
         pass
 
     def turns(self, count: int, *, faults: int = 0) -> None:
@@ -54,29 +60,36 @@ def carry_out(
     workers: int | None = None,
     watcher: Watcher | None = None,
     budget: float | None = None,
+    time_limit: float = LIMIT,
 ) -> CarriedOut:
     """Do what is missing of a study in the run folder `out`.
 
     `folder` is where the study's relative paths start. `workers` is the number of processes: all cores where not given, and 0
     for none, when everything happens in this process. `budget` is the most that all runs of the folder together may spend on
-    servers, in the currency of the declared prices.
+    servers, in the currency of the declared prices. `time_limit`: seconds that a worker process may be at one step of its work
+    (one task, or one batch of tasks of a model) before it is ended and the task is a fault.
     """
+    if not time_limit > 0:
+        raise InputError(f"the time limit is {time_limit}, expected seconds above 0")
     plan = make_plan(study, folder)
     place = RunFolder(out)
     place.create()
     with place.writing(), Ledger(place.ledger) as ledger:
         created = ledger.add_plan(plan.fingerprint, plan.body)
-        if ledger.finished(plan.fingerprint):
+        finished = ledger.finished(plan.fingerprint)
+        if not finished or not place.manifest.is_file():
+            place.write_manifest(plan, created)
+        if finished and not _clips_are_gone(ledger, place):
             return CarriedOut(plan.fingerprint, Tally(0, ledger.size(), 0), complete=True, already=True)
-        place.write_manifest(plan, created)
         spent = sum(call.cost or 0.0 for _, _, call in ledger.calls())
-        remote = Remote(study.endpoints, budget=budget, spent=spent)
+        remote = WatchedRemote(study.endpoints, budget=budget, spent=spent)
         crew = os.cpu_count() or 1 if workers is None else workers
-        tally = _run(plan, ledger, place, crew, watcher or Unwatched(), remote)
+        tally = _run(plan, ledger, place, crew, watcher or Unwatched(), remote, time_limit)
         complete = not tally.faults and not tally.stopped
         if complete:
             ledger.finish(plan.fingerprint)
-    return CarriedOut(plan.fingerprint, tally, complete=complete, already=False)
+        already = finished and complete and not tally.made and not tally.remarks  # what is gone was of another plan
+    return CarriedOut(plan.fingerprint, tally, complete=complete, already=already)
 
 
 def load_results(out: Path | str) -> Results:
@@ -86,24 +99,35 @@ def load_results(out: Path | str) -> Results:
         return read_results(ledger, place.clips)
 
 
-def _run(plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher, remote: Remote) -> Tally:
+def _clips_are_gone(ledger: Ledger, place: RunFolder) -> bool:
+    """Whether a file of a recorded clip is not there; what is in the files is for `verify` to say."""
+    store = ClipStore(place.clips)
+    return not all(there(store, clip) for clip in ledger.clips())
+
+
+def _run(
+    plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher, remote: WatchedRemote, time_limit: float
+) -> Tally:
     kit = kit_of(plan, place.clips)
-    pool: Pool = Processes(kit, workers) if workers else InProcess(kit)
+    pool: Pool = Processes(kit, workers, limit=time_limit) if workers else InProcess(kit)
+    troubles: list[str] = []
 
     async def work() -> Tally:
         hands = Hands(kit, pool, remote)
+        watcher.servers(remote.awaited)
         try:
             return await run(plan, ledger, hands, watcher, together=_together(plan, workers))
         finally:
-            await hands.close()
+            troubles.extend(await hands.close())
             await remote.close()
 
     try:
-        return asyncio.run(work())
+        tally = asyncio.run(work())
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
-        pool.close()
+        troubles.extend(pool.close())
+    return msgspec.structs.replace(tally, remarks=(*tally.remarks, *troubles))
 
 
 def _together(plan: Plan, workers: int) -> int:

@@ -1,6 +1,6 @@
 """Everything a run asks for, done where it has its place: on this loop, in a worker, or where the device is.
 
-The third and last place that catches everything: what waits for servers runs here and not in a worker.
+Like a worker it catches whatever a plug-in raises: what waits for servers runs here and not there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Heard, Listening, RemoteHearing, RemoteSpeaking, Said, Utterance
 from turnwise.study.caught import STOPPED, fault_of, for_the_user, recordable, ruling_of, sound_reply
 from turnwise.study.cell import Answer, Payload, Ruling, Transcript
+from turnwise.study.clip_files import kept, whole
 from turnwise.study.plan import JudgePlan
+from turnwise.study.plugin import ANYTHING, told
 from turnwise.study.pool import Pool
 from turnwise.study.simulated_user import turn_of
 from turnwise.study.task import (
@@ -43,9 +45,11 @@ from turnwise.study.task import (
     Transcribe,
     Understood,
 )
-from turnwise.study.worker import MUTE, Done, Kit, Known, is_silent, transcript_of
+from turnwise.study.worker import MUTE, Done, Kit, Known, is_silent, shown_part, transcript_of
 
 T = TypeVar("T")
+
+CLOSING = 30.0  # seconds for one part to close
 
 
 class Hands:
@@ -60,6 +64,7 @@ class Hands:
         self._reached: dict[str, Any] = {}
         self._sittings: dict[str, RemoteSitting] = {}
         self._going: dict[str, asyncio.Future[Any]] = {}
+        self._troubles: list[str] = []  # of parts that were closed
 
     async def do(self, task: Task) -> Payload | Fault:
         """What a cell of this task holds. What only the user can mend is raised, whatever else breaks is a fault."""
@@ -76,8 +81,8 @@ class Hands:
                 case Clip() | Transcript() | Fault():
                     return done
             raise EngineError("contract", f"a {type(task).__name__} gave a {type(done).__name__}")
-        except Exception as error:
-            if for_the_user(error):
+        except (*ANYTHING, asyncio.CancelledError) as error:
+            if for_the_user(error) or (isinstance(error, asyncio.CancelledError) and _is_stopped()):
                 raise
             return fault_of(error)
 
@@ -100,20 +105,30 @@ class Hands:
             if needed:
                 exchange = msgspec.structs.replace(exchange, verdicts=needed)
             return ruling_of(judge, await self._sittings[judge.title].decide(exchange, seed=seed))
-        except Exception as error:
-            if for_the_user(error):
+        except (*ANYTHING, asyncio.CancelledError) as error:
+            if for_the_user(error) or (isinstance(error, asyncio.CancelledError) and _is_stopped()):
                 raise
             return fault_of(error)
 
     async def free(self, parts: Sequence[str]) -> None:
         """Nothing will need these heavy parts any more."""
-        await self._pool.free(tuple(parts))
+        self._troubles += await self._pool.free(tuple(parts))
 
-    async def close(self) -> None:
-        for opened in (*self._reached.values(), *self._sittings.values()):
-            await opened.close()
+    async def close(self) -> tuple[str, ...]:
+        """Close all that is open, whatever becomes of the others; what failed at that, in words."""
+        opened = [(shown_part(key), part) for key, part in self._reached.items()]
+        opened += [(f"judge {title!r}", sitting) for title, sitting in self._sittings.items()]
         self._reached.clear()
         self._sittings.clear()
+        for name, one in opened:
+            try:
+                async with asyncio.timeout(CLOSING):
+                    await one.close()
+            except TimeoutError:
+                self._troubles.append(f"the {name} did not close within {CLOSING:g} s")
+            except ANYTHING as error:
+                self._troubles.append(f"the {name} failed while it was closed: {told(error)}")
+        return tuple(self._troubles)
 
     # ------------------------------------------------------------------ parts of agents
 
@@ -177,7 +192,7 @@ class Hands:
         sound = await voice.speak(Utterance(task.text, seed, before, task.dialogue, task.position))
         if not len(sound.samples) or (_has_words(task.text) and is_silent(sound)):
             raise EngineError("empty-audio", f"no sound came of {task.text[:60]!r}")
-        return await asyncio.to_thread(self.clips.keep, sound)
+        return await asyncio.to_thread(kept, self.clips, sound)
 
     async def _listen(self, task: Hear | Transcribe, key: str) -> Heard:
         ears: RemoteHearing = self._at(task.part)
@@ -198,10 +213,15 @@ class Hands:
     async def _once(self, key: str, type_: type[T], make: Callable[[str], Awaitable[T]]) -> tuple[T, float]:
         """A step that many may ask for at the same time and that is done, and paid, once."""
         known = self.clips.recall(key, type_)
-        if known is not None and self._is_there(known[0]):
+        if known is not None and await self._is_there(known[0]):
             return known
         if key in self._going:
-            shared: tuple[T, float] = await asyncio.shield(self._going[key])
+            try:
+                shared: tuple[T, float] = await asyncio.shield(self._going[key])
+            except asyncio.CancelledError:
+                if _is_stopped():
+                    raise
+                raise RunStopped("the run was stopped") from None  # and with it whoever was doing this
             return shared
         future: asyncio.Future[tuple[T, float]] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_heeded)
@@ -222,14 +242,18 @@ class Hands:
         except Exception as error:
             future.set_exception(error)
             raise
+        except SystemExit as error:  # a fault for all who wait
+            failed = EngineError("error", told(error))
+            future.set_exception(failed)
+            raise failed from error
         finally:
             if not future.done():
                 future.cancel()
             del self._going[key]
 
-    def _is_there(self, value: object) -> bool:
-        """Whether what is remembered is still there: a clip whose file is gone is made again."""
-        return not isinstance(value, Clip) or self.clips.path(value).is_file()
+    async def _is_there(self, value: object) -> bool:
+        """Whether what is remembered is still there: a clip whose file is gone or damaged is made again."""
+        return not isinstance(value, Clip) or await asyncio.to_thread(whole, self.clips, value)
 
 
 def _audible(reply: Reply, clips: ClipStore) -> Reply:
@@ -243,6 +267,12 @@ def _audible(reply: Reply, clips: ClipStore) -> Reply:
 def _has_words(text: str) -> bool:
     """Whether there is anything to be spoken."""
     return any(map(str.isalnum, text))
+
+
+def _is_stopped() -> bool:
+    """Whether it is this task that is cancelled, and not something that a plug-in cancelled within."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _heeded(future: asyncio.Future[Any]) -> None:

@@ -1,8 +1,9 @@
 """The ledger: one SQLite file that holds all that was ever done in a run, written cell by cell, never changed.
 
 Rows are only added. A cell that failed leaves a row with outcome `fault`; a later success adds another row, and the unique
-index makes a second success impossible. Write-ahead logging makes every commit survive `kill -9` of this process. One process
-writes: the run folder's lock sees to that.
+index makes a second success impossible. The one exception is declared: where the sound of a result is gone and doing it again
+gave another one, the new row is numbered `again` and counts from then on. Write-ahead logging makes every commit survive
+`kill -9` of this process. One process writes: the run folder's lock sees to that.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,9 +21,12 @@ from turnwise.endpoints.calls import Call
 from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import digest, fingerprint
 from turnwise.judges.verdict import Fault
+from turnwise.speech.clip import Clip
 from turnwise.study.cell import PAYLOADS, Cell, Kind, Made, Paid, Payload
 
 T = TypeVar("T")
+
+UNREADABLE = (msgspec.MsgspecError, TypeError, ValueError)  # what reading a row of other hands may raise
 
 _encode = msgspec.json.Encoder().encode
 
@@ -68,8 +72,15 @@ def _m0002_calls(db: sqlite3.Connection) -> None:
     )
 
 
+def _m0003_again(db: sqlite3.Connection) -> None:
+    # How often the sound of the result was lost and came out otherwise when it was made again.
+    db.execute("ALTER TABLE cell ADD COLUMN again INTEGER NOT NULL DEFAULT 0")
+    db.execute("DROP INDEX cell_done")
+    db.execute("CREATE UNIQUE INDEX cell_done ON cell (key, again) WHERE outcome = 'done'")
+
+
 # In order; each runs once per ledger. Add new ones at the end, never change an old one.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m0001_first_tables, _m0002_calls)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m0001_first_tables, _m0002_calls, _m0003_again)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -78,6 +89,28 @@ class Finding(msgspec.Struct, frozen=True):
     seq: int
     kind: str
     wrong: str
+
+
+class _Voiced(msgspec.Struct, frozen=True):
+    """As much of a reply as tells its sound."""
+
+    clip: Clip | None = None
+
+
+class _Answered(msgspec.Struct, frozen=True):
+    reply: _Voiced
+
+
+# Kinds of cells that make sounds, and what is read of them; what else is in the row is passed over.
+_MAKERS: dict[str, type[Clip] | type[_Answered]] = {"user-clip": Clip, "user-line": Clip, "reply": _Answered}
+
+
+class Row(NamedTuple):
+    """A finished cell as it is stored."""
+
+    seq: int
+    kind: str
+    payload: bytes
 
 
 class Ledger:
@@ -113,8 +146,10 @@ class Ledger:
 
     # ------------------------------------------------------------------ writing
 
-    def record(self, made: Iterable[Made], paid: Iterable[Paid] = ()) -> None:
-        """Add the results of one task, and the calls to servers it took, in one transaction."""
+    def record(self, made: Iterable[Made], paid: Iterable[Paid] = (), *, again: bool = False) -> None:
+        """Add the results of one task, and the calls to servers it took, in one transaction; with `again` the results take the
+        place of those that were recorded before.
+        """
         rows = []
         for one in made:
             payload = _encode(one.result).decode()
@@ -126,9 +161,11 @@ class Ledger:
             return
         with self._transaction():
             self._db.executemany("INSERT INTO call (key, purpose, body) VALUES (?, ?, ?)", calls)
+            earlier = "(SELECT COUNT(*) FROM cell WHERE key = ?1 AND outcome = 'done')" if again else "0"
             self._db.executemany(
                 # A second success of the same cell has the same inputs; the first one stays.
-                "INSERT OR IGNORE INTO cell (key, kind, inputs, outcome, payload, digest) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO cell (key, kind, inputs, outcome, payload, digest, again) "
+                f"VALUES (?1, ?2, ?3, ?4, ?5, ?6, {earlier})",
                 rows,
             )
 
@@ -153,50 +190,82 @@ class Ledger:
     def plan(self) -> tuple[str, str, bytes] | None:
         """Fingerprint, date and body of the newest plan."""
         with self._clearly():
-            row = self._db.execute("SELECT fingerprint, created, body FROM plan ORDER BY seq DESC LIMIT 1").fetchone()
-        return None if row is None else (row[0], row[1], row[2].encode())
+            row = self._db.execute(
+                "SELECT fingerprint, created, CAST(body AS BLOB) FROM plan ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
 
     def finished(self, plan: str) -> bool:
-        """Whether every cell of this plan was done, and none of the rows that made it so is gone."""
+        """Whether every cell of this plan was done, none of the rows that made it so is gone, and none was replaced since."""
         with self._clearly():
             row = self._db.execute(
-                "SELECT cells <= (SELECT COALESCE(MAX(seq), 0) FROM cell) FROM finished WHERE plan = ? LIMIT 1", (plan,)
+                """SELECT cells FROM finished WHERE plan = ?1 AND cells <= (SELECT COALESCE(MAX(seq), 0) FROM cell)
+                   AND NOT EXISTS (SELECT 1 FROM cell AS late WHERE late.seq > cells AND late.outcome = 'done' AND EXISTS
+                     (SELECT 1 FROM cell AS early WHERE early.key = late.key AND early.outcome = 'done' AND early.seq < late.seq))
+                   LIMIT 1""",
+                (plan,),
             ).fetchone()
-        return bool(row and row[0])
+        return row is not None
 
-    def done(self) -> dict[str, tuple[str, bytes]]:
-        """Kind and payload of every finished cell, by key."""
+    def done(self) -> dict[str, Row]:
+        """Every finished cell by key, as it counts now."""
         with self._clearly():
-            rows = self._db.execute("SELECT key, kind, CAST(payload AS BLOB) FROM cell WHERE outcome = 'done'")
-            return {key: (kind, payload) for key, kind, payload in rows}
+            rows = self._db.execute("SELECT key, seq, kind, CAST(payload AS BLOB) FROM cell WHERE outcome = 'done' ORDER BY seq")
+            return {key: Row(seq, kind, payload) for key, seq, kind, payload in rows}
+
+    def clips(self) -> Iterator[Clip]:
+        """The sounds that finished cells made."""
+        for row in self.done().values():
+            if (clip := self._clip(row)) is not None:
+                yield clip
+
+    def _clip(self, row: Row) -> Clip | None:
+        if row.kind not in _MAKERS:
+            return None
+        made: Clip | _Answered = self._decoded(row.payload, _MAKERS[row.kind], f"row {row.seq} ({row.kind})")
+        return made if isinstance(made, Clip) else made.reply.clip
+
+    def replaced(self) -> frozenset[str]:
+        """Digests of sounds that were lost and came out otherwise when they were made again: no file is owed for them."""
+        with self._clearly():
+            rows = self._db.execute(
+                """SELECT seq, kind, CAST(payload AS BLOB) FROM cell AS early WHERE outcome = 'done' AND EXISTS
+                   (SELECT 1 FROM cell AS late WHERE late.key = early.key AND late.outcome = 'done' AND late.seq > early.seq)"""
+            ).fetchall()
+        before = {clip.digest for row in rows if (clip := self._clip(Row(*row))) is not None}
+        return frozenset(before - {clip.digest for clip in self.clips()}) if before else frozenset()
 
     def find(self, cell: Cell) -> Payload | None:
         """The result of one cell, if it is done."""
         with self._clearly():
-            row = self._db.execute("SELECT payload FROM cell WHERE key = ? AND outcome = 'done'", (cell.key,)).fetchone()
-        return None if row is None else self._decoded(row[0], PAYLOADS[cell.kind])
+            row = self._db.execute(
+                "SELECT seq, CAST(payload AS BLOB) FROM cell WHERE key = ? AND outcome = 'done' ORDER BY seq DESC LIMIT 1",
+                (cell.key,),
+            ).fetchone()
+        return None if row is None else self._decoded(row[1], PAYLOADS[cell.kind], f"row {row[0]} ({cell.kind})")
 
-    def _decoded(self, payload: Any, type_: type[T]) -> T:
+    def _decoded(self, payload: Any, type_: type[T], row: str) -> T:
         try:
             return msgspec.json.decode(payload, type=type_)
-        except (msgspec.MsgspecError, TypeError, ValueError) as error:
-            raise StorageError(f"{self.path}: a row cannot be read: {error}", "turnwise verify says which") from error
+        except UNREADABLE as error:
+            raise unreadable(self.path, row, error) from error
 
     def faults(self) -> dict[str, Fault]:
         """The newest fault of every cell that has not been done since, by key."""
         with self._clearly():
             rows = self._db.execute(
-                """SELECT key, payload FROM cell AS c WHERE outcome = 'fault'
+                """SELECT key, seq, CAST(payload AS BLOB) FROM cell AS c WHERE outcome = 'fault'
                    AND NOT EXISTS (SELECT 1 FROM cell AS d WHERE d.key = c.key AND d.outcome = 'done') ORDER BY seq"""
             )
-            return {key: self._decoded(payload, Fault) for key, payload in rows}
+            return {key: self._decoded(payload, Fault, f"row {seq} (a fault)") for key, seq, payload in rows}
 
     def calls(self) -> Iterator[tuple[str, str, Call]]:
         """Key of the cell, purpose and record of every call to a server, in the order of their ends."""
         with self._clearly():
             if self._has("call"):
-                for key, purpose, body in self._db.execute("SELECT key, purpose, body FROM call ORDER BY seq"):
-                    yield key, purpose, self._decoded(body, Call)
+                found = self._db.execute("SELECT seq, key, purpose, CAST(body AS BLOB) FROM call ORDER BY seq")
+                for seq, key, purpose, body in found:
+                    yield key, purpose, self._decoded(body, Call, f"row {seq} of the calls")
 
     def _has(self, table: str) -> bool:
         """A ledger of an older turnwise may be read as it is."""
@@ -214,7 +283,7 @@ class Ledger:
                 if sound != "ok":
                     yield 0, Finding(0, "file", f"the SQLite file is damaged: {sound}")
             for seq, key, kind, inputs, outcome, payload, named in self._db.execute(
-                "SELECT seq, key, kind, inputs, outcome, payload, digest FROM cell ORDER BY seq"
+                "SELECT seq, key, kind, CAST(inputs AS BLOB), outcome, CAST(payload AS BLOB), digest FROM cell ORDER BY seq"
             ):
                 yield seq, _examine(seq, key, kind, inputs, outcome, payload, named)
 
@@ -287,8 +356,14 @@ def _reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _examine(seq: int, key: str, kind: Kind, inputs: str, outcome: str, payload: str, named: str) -> Finding | Payload | None:
-    if digest(payload.encode()) != named:
+def unreadable(path: Path, row: str, error: Exception) -> StorageError:
+    """What is to be said of a row that was written by other hands."""
+    hint = "turnwise verify checks every row; restore the ledger from a copy, or start a new run folder"
+    return StorageError(f"{path}: {row} cannot be read: {error}", hint)
+
+
+def _examine(seq: int, key: str, kind: Kind, inputs: bytes, outcome: str, payload: bytes, named: str) -> Finding | Payload | None:
+    if digest(payload) != named:
         return Finding(seq, kind, "the payload is not the one that was recorded")
     if kind not in PAYLOADS:
         return Finding(seq, kind, "unknown kind of cell")
@@ -299,5 +374,5 @@ def _examine(seq: int, key: str, kind: Kind, inputs: str, outcome: str, payload:
             msgspec.json.decode(payload, type=Fault)
             return None
         return msgspec.json.decode(payload, type=PAYLOADS[kind])
-    except (msgspec.MsgspecError, TypeError) as error:
+    except UNREADABLE as error:
         return Finding(seq, kind, f"unreadable: {error}")

@@ -18,12 +18,14 @@ from turnwise.agents.agent import AGENTS
 from turnwise.dialogues.corpus import CORPORA, Corpus, Reading
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.dialogues.sampling import sample
-from turnwise.foundation.errors import InputError
+from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.errors import InputError, StorageError
 from turnwise.foundation.fingerprint import canonical, digest, fingerprint, seed_of
 from turnwise.foundation.place import Place, place_of
 from turnwise.judges.judge import JUDGES, Criterion, Exchange, Judge
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
 from turnwise.speech.perturbation import PERTURBATIONS
+from turnwise.study.plugin import naming
 from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study
 
 _encode = msgspec.json.Encoder().encode
@@ -123,7 +125,12 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
 
 def load_plan(body: bytes) -> Plan:
     """A plan as recorded."""
-    return msgspec.json.decode(body, type=Plan)
+    try:
+        return msgspec.json.decode(body, type=Plan)
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"the newest plan of the ledger cannot be read: {error}", "restore the ledger from a copy, or run the study again"
+        ) from error
 
 
 def make_plan(study: Study, folder: Path) -> Plan:
@@ -131,12 +138,15 @@ def make_plan(study: Study, folder: Path) -> Plan:
     reading = read_corpus(study.corpus, folder)
     dialogues = draw(study, reading)
     arms = {arm.name: _arm_plan(arm) for arm in study.arms}
-    transcriber = RECOGNIZERS.build(study.transcriber.name, study.transcriber.options)
+    with naming("recognizer", study.transcriber.name):
+        transcriber = RECOGNIZERS.build(study.transcriber.name, study.transcriber.options)
+        transcriber_adapts = bool(transcriber.adapts)
+        ears = RECOGNIZERS.identity(study.transcriber.name, study.transcriber.options)
     choices = [*study.user.perturb, *(choice for arm in study.arms for choice in arm.perturb or ())]
     notes = []
     if reading.irregularities:
         notes.append(f"{len(reading.irregularities)} irregularities in the corpus file: see turnwise corpus validate")
-    if transcriber.adapts:
+    if transcriber_adapts:
         notes.append(
             f"the transcriber {study.transcriber.name!r} uses a language model of the corpus, the dialogue being heard left out;"
             " its word error rate is in the table"
@@ -157,22 +167,28 @@ def make_plan(study: Study, folder: Path) -> Plan:
         dialogues=dialogues,
         background=reading.dialogues,
         phrases=_phrases(study),
-        voice=SYNTHESIZERS.identity(study.user.engine, study.user.options),
-        transcriber=RECOGNIZERS.identity(study.transcriber.name, study.transcriber.options),
-        transcriber_adapts=bool(transcriber.adapts),
-        perturbations={_choice_key(c): PERTURBATIONS.identity(c.name, c.options) for c in choices},
+        voice=_identity(SYNTHESIZERS, study.user.engine, study.user.options),
+        transcriber=ears,
+        transcriber_adapts=transcriber_adapts,
+        perturbations={_choice_key(c): _identity(PERTURBATIONS, c.name, c.options) for c in choices},
         arms=arms,
         judges=_judge_plans(study.judges),
         speaker=_voice_plan(study),
-        simulator=AGENTS.identity(study.simulator.agent, study.simulator.options) if study.simulator else "",
+        simulator=_identity(AGENTS, study.simulator.agent, study.simulator.options) if study.simulator else "",
         notes=tuple(notes),
     )
 
 
+def _identity(catalog: Catalog, name: str, options: dict[str, Any]) -> str:
+    with naming(catalog.kind, name):
+        return catalog.identity(name, options)
+
+
 def read_corpus(selection: Selection, folder: Path) -> Reading:
     """The corpus a study names."""
-    corpus: Corpus = CORPORA.build(selection.format)
-    reading = corpus.read(None if selection.path is None else folder / selection.path)
+    with naming("corpus", selection.format):
+        corpus: Corpus = CORPORA.build(selection.format)
+        reading = corpus.read(None if selection.path is None else folder / selection.path)
     if not reading.dialogues:
         raise InputError(f"the corpus {selection.path or selection.format} holds no usable dialogue")
     return reading
@@ -205,6 +221,11 @@ def _choice_key(choice: Choice) -> str:
 
 
 def _arm_plan(arm: Arm) -> ArmPlan:
+    with naming("agent", arm.agent):
+        return _of_agent(arm)
+
+
+def _of_agent(arm: Arm) -> ArmPlan:
     agent = AGENTS.build(arm.agent, arm.options)
     parts = getattr(agent, "parts", None)  # of an agent that is made of others
     heavy = tuple(key for key, place in parts() if place == "device") if parts is not None else ()
@@ -222,16 +243,20 @@ def _arm_plan(arm: Arm) -> ArmPlan:
 
 
 def _voice_plan(study: Study) -> VoicePlan:
-    voice = SYNTHESIZERS.build(study.user.engine, study.user.options)
-    return VoicePlan(int(getattr(voice, "remembers", 0)), bool(getattr(voice, "by_turn", False)), place_of(voice) == "device")
+    with naming("synthesizer", study.user.engine):
+        voice = SYNTHESIZERS.build(study.user.engine, study.user.options)
+        if not hasattr(voice, "reach" if place_of(voice) == "driver" else "open"):
+            raise AttributeError(f"{type(voice).__name__!r} object has no attribute 'open'")
+        return VoicePlan(int(getattr(voice, "remembers", 0)), bool(getattr(voice, "by_turn", False)), place_of(voice) == "device")
 
 
 def _phrases(study: Study) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for arm in study.arms:
-        agent = AGENTS.build(arm.agent, arm.options)
-        if hasattr(agent, "phrases"):
-            found.update(dict.fromkeys(agent.phrases()))
+        with naming("agent", arm.agent):
+            agent = AGENTS.build(arm.agent, arm.options)
+            if hasattr(agent, "phrases"):
+                found.update(dict.fromkeys(agent.phrases()))
     return tuple(sorted(found))
 
 
@@ -243,11 +268,13 @@ def _judge_plans(choices: tuple[JudgeChoice, ...]) -> tuple[JudgePlan, ...]:
         title = choice.title
         if title in built:
             raise InputError(f"judges: {title!r} is named twice", "give one of them a label")
-        judge: Judge = JUDGES.build(choice.name, choice.options)
+        with naming("judge", choice.name):
+            judge: Judge = JUDGES.build(choice.name, choice.options)
+            criteria = tuple(judge.criteria)
         if choice.repeats > 1 and judge.place != "driver":
             raise InputError(f"judges: {title!r} decides the same every time: repeats is for judges that ask a model")
         built[title] = (choice, judge)
-        for criterion in judge.criteria:
+        for criterion in criteria:
             name = _labelled(choice.label, criterion.name)
             if name in owner:
                 raise InputError(
@@ -272,7 +299,7 @@ def _judge_plans(choices: tuple[JudgeChoice, ...]) -> tuple[JudgePlan, ...]:
         ordered[title] = JudgePlan(
             name=choice.name if ":" in choice.name else choice.name.replace("-", "_"),
             options=choice.options,
-            identity=JUDGES.identity(choice.name, choice.options),
+            identity=_identity(JUDGES, choice.name, choice.options),
             criteria=tuple(msgspec.structs.replace(c, name=_labelled(choice.label, c.name)) for c in judge.criteria),
             needs=tuple(needed),
             background=judge.background,

@@ -1,8 +1,10 @@
-"""A pool of worker processes that survives the death of any of them.
+"""A pool of worker processes that survives the death of any of them, and ends those that take too long.
 
 One thread of the driver waits on each process, so the event loop never blocks. A worker that dies gives the tasks it had as
-faults and is replaced. One process per device loads weights; it is given all that waits for the same part at once. Workers
-ignore Ctrl-C (the driver decides) and leave when the driver is gone, however it went.
+faults and is replaced. So is one that is silent for longer than the time limit: it tells after every step (a part opened, a task
+or a batch of them done), so that neither loading weights nor many batches one after the other count as one. One process per
+device loads weights; it is given all that waits for the same part at once. Workers leave Ctrl-C and its like to the driver, and
+leave when the driver is gone, however it went.
 """
 
 from __future__ import annotations
@@ -26,11 +28,17 @@ from typing import Protocol
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.judges.verdict import Fault
 from turnwise.study.caught import STOPPED
+from turnwise.study.standard_streams import outlive_readers
 from turnwise.study.task import Free, Task
 from turnwise.study.worker import Done, Kit, Worker
 
 _STARTING = threading.Lock()  # a child inherits the environment of the whole process, so one is started at a time
-DIED = "worker-died"
+DIED, LATE = "worker-died", "time-limit"
+LIMIT = 1800.0  # seconds for one step where nothing else is said: a large model on a few cores may well take minutes
+LONGEST = 1e6  # seconds; more than that cannot be waited for
+READY = 300.0  # seconds for a process to start, whatever the limit: the machine may be busy
+LEAVING = 5.0  # seconds that a worker which is told to end waits for the driver to end it
+_STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 TOGETHER = 64  # tasks a device is given at once at most; the part there divides them by what it takes at a time
 # Each process works with one thread: two processes with one thread each beat one with two, and never fight over the cores. A
 # process that holds a GPU has what it finds.
@@ -44,39 +52,45 @@ class Pool(Protocol):
         """The task's result; `heavy` tasks are done where the device is."""
         ...
 
-    async def free(self, parts: tuple[str, ...]) -> None:
-        """Give back what these heavy parts hold."""
+    async def free(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Give back what these heavy parts hold; tells of those that failed while they were closed."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> tuple[str, ...]:
+        """End it all; tells of the parts that failed while they were closed."""
+        ...
 
 
 class InProcess:
-    """No processes at all: for tests, tiny studies and debugging."""
+    """No processes at all: for tests, tiny studies and debugging. Nothing can be ended here that takes too long."""
 
     def __init__(self, kit: Kit) -> None:
         self._worker = Worker(kit)
 
     async def do(self, task: Task, *, heavy: bool = False) -> Done:
+        await asyncio.sleep(0)  # between two tasks a stop is heeded
         return self._worker.do(task)
 
-    async def free(self, parts: tuple[str, ...]) -> None:
-        self._worker.do(Free(parts))
+    async def free(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        return _told(self._worker.do(Free(parts)))
 
-    def close(self) -> None:
-        self._worker.close()
+    def close(self) -> tuple[str, ...]:
+        return self._worker.close()
 
 
 class Processes:
     """`size` worker processes on this machine, and one more per device, all started when first needed."""
 
-    def __init__(self, kit: Kit, size: int, devices: Sequence[str] | None = None) -> None:
-        """`devices` are the GPUs' numbers as the driver of the GPU counts them; found out where not given."""
+    def __init__(self, kit: Kit, size: int, devices: Sequence[str] | None = None, limit: float = LIMIT) -> None:
+        """`devices` are the GPUs' numbers as the driver of the GPU counts them; found out where not given. `limit`: seconds that
+        one step of a worker may take.
+        """
         packed = pickle.dumps(kit)
+        limit = min(limit, LONGEST)
         held = visible_devices() if devices is None else tuple(devices)
-        light = [_Seat(packed, _ONE_THREAD) for _ in range(size)]
+        light = [_Seat(packed, _ONE_THREAD, limit) for _ in range(size)]
         half = dict.fromkeys(_ONE_THREAD, str(max(1, (os.cpu_count() or 1) // 2)))  # the other half is for the rest of the run
-        heavy = [_Seat(packed, {"CUDA_VISIBLE_DEVICES": device}) for device in held] or [_Seat(packed, half)]
+        heavy = [_Seat(packed, {"CUDA_VISIBLE_DEVICES": device}, limit) for device in held] or [_Seat(packed, half, limit)]
         self._seats = [*light, *heavy]
         self._threads = ThreadPoolExecutor(len(self._seats), thread_name_prefix="turnwise-pool")
         self._light = _Room(light, self._threads, together=1)
@@ -86,16 +100,22 @@ class Processes:
     async def do(self, task: Task, *, heavy: bool = False) -> Done:
         return await (self._heavy if heavy else self._light).do(task)
 
-    async def free(self, parts: tuple[str, ...]) -> None:
-        await self._heavy.tell_all(Free(parts))
+    async def free(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        return _told(*await self._heavy.tell_all(Free(parts)))
 
-    def close(self) -> None:
+    def close(self) -> tuple[str, ...]:
         """End every worker at once; what they were doing is lost, what they had done is recorded."""
         if not self._closed:
             self._closed = True
             for seat in self._seats:
                 seat.close()
             self._threads.shutdown(wait=True)
+        return ()
+
+
+def _told(*done: Done) -> tuple[str, ...]:
+    """What is to be said of parts that were freed."""
+    return tuple(one.detail for one in done if isinstance(one, Fault) and one.cause != STOPPED)
 
 
 def visible_devices() -> tuple[str, ...]:
@@ -124,15 +144,17 @@ class _Room:
         self._serve()
         return await future
 
-    async def tell_all(self, task: Task) -> None:
+    async def tell_all(self, task: Task) -> list[Done]:
         """The same task for every seat that has started, one after the other."""
+        done: list[Done] = []
         for seat in [seat for seat in self._idle if seat.started]:
             self._idle.remove(seat)
             try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, seat.do, [task])
+                done += await asyncio.get_running_loop().run_in_executor(self._threads, seat.do, [task])
             finally:
                 self._idle.append(seat)
         self._serve()
+        return done
 
     def _serve(self) -> None:
         while self._idle and self._waiting:
@@ -162,9 +184,8 @@ class _Room:
         loop = asyncio.get_running_loop()
         try:
             done = await loop.run_in_executor(self._threads, seat.do, tasks)
-            if len(tasks) > 1 and all(isinstance(one, Fault) and one.cause == DIED for one in done):
-                # One of them took the process with it: alone, each shows whether it was that one.
-                done = [(await loop.run_in_executor(self._threads, seat.do, [task]))[0] for task in tasks]
+            if len(tasks) > 1 and all(isinstance(one, Fault) and one.cause in (DIED, LATE) for one in done):
+                done = await self._alone(seat, tasks)
         except BaseException as error:
             for _, future in some:
                 if not future.done():
@@ -177,6 +198,18 @@ class _Room:
             self._idle.append(seat)
             self._serve()
 
+    async def _alone(self, seat: _Seat, tasks: list[Task]) -> list[Done]:
+        """One of them took the process with it or took too long: alone, each shows whether it was that one. When two in a row
+        take too long it is none of them in particular, and the rest is not waited for.
+        """
+        done: list[Done] = []
+        for task in tasks:
+            if len(done) > 1 and all(isinstance(one, Fault) and one.cause == LATE for one in done[-2:]):
+                done += [Fault(LATE, "not tried: two before it had gone over the time limit")] * (len(tasks) - len(done))
+                break
+            done += await asyncio.get_running_loop().run_in_executor(self._threads, seat.do, [task])
+        return done
+
 
 def _alike(one: Task, other: Task) -> bool:
     """Whether a part may do both at once."""
@@ -187,9 +220,10 @@ def _alike(one: Task, other: Task) -> bool:
 class _Seat:
     """One process and the line to it."""
 
-    def __init__(self, kit: bytes, environment: Mapping[str, str]) -> None:
+    def __init__(self, kit: bytes, environment: Mapping[str, str], limit: float) -> None:
         self._kit = kit
         self._environment = environment
+        self._limit = limit
         self._process: SpawnProcess | None = None
         self._line: Connection | None = None
         self._closed = False
@@ -212,17 +246,38 @@ class _Seat:
         try:
             if fresh:
                 self._line.send_bytes(self._kit)
+                self._heard(self._line, max(READY, self._limit))  # it is ready
             self._line.send(tasks)
-            result: list[Done] | TurnwiseError = self._line.recv()
+            result: list[Done] | TurnwiseError | None = None  # None after each step on the way
+            while result is None:
+                result = self._heard(self._line, self._limit)
+        except TimeoutError:
+            self._process.kill()
+            self._left()
+            late = Fault(LATE, f"nothing was done within {self._limit:g} s, and the process at work was ended")
+            return stopped if self._closed else [late] * len(tasks)
         except (EOFError, OSError):
-            self._process.join(5)
-            code = self._process.exitcode
-            self._line.close()
-            self._process, self._line = None, None
+            code = self._left()
             return stopped if self._closed else [Fault(DIED, f"exit code {code}")] * len(tasks)
         if isinstance(result, TurnwiseError):
             raise result
         return result
+
+    @staticmethod
+    def _heard(line: Connection, limit: float) -> list[Done] | TurnwiseError | None:
+        if not line.poll(limit):
+            raise TimeoutError
+        heard: list[Done] | TurnwiseError | None = line.recv()
+        return heard
+
+    def _left(self) -> int | None:
+        """The process is gone; its exit code."""
+        assert self._line is not None and self._process is not None
+        self._process.join(5)
+        code = self._process.exitcode
+        self._line.close()
+        self._process, self._line = None, None
+        return code
 
     def close(self) -> None:
         with self._coming_or_going:
@@ -235,17 +290,18 @@ class _Seat:
         self._line, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
         with self._coming_or_going, _STARTING:
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
             before = {name: os.environ.get(name) for name in self._environment}
             os.environ.update(self._environment)
             try:
                 if not self._closed:
                     # A Ctrl-C of the terminal reaches the child too, which must not die of it before it can ignore it.
                     resource_tracker.ensure_running()  # else starting it would lift the block again
-                    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+                    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
                     process.start()
                     self._process = process
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
                 for name, value in before.items():
                     if value is None:
                         del os.environ[name]
@@ -256,9 +312,11 @@ class _Seat:
 
 def _serve(line: Connection, driver: int) -> None:
     """A worker process: tasks as they come until the line closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_stops_to_the_driver()
+    outlive_readers()
     threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
-    worker = Worker(pickle.loads(line.recv_bytes()))
+    worker = Worker(pickle.loads(line.recv_bytes()), step=lambda: line.send(None))
+    line.send(None)
     while True:
         try:
             tasks = line.recv()
@@ -270,6 +328,15 @@ def _serve(line: Connection, driver: int) -> None:
             result = error
         line.send(result)
     worker.close()
+
+
+def _leave_stops_to_the_driver() -> None:
+    """Signals that a terminal or a scheduler sends to all processes: the driver ends the run, and with it this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Handlers, as what is ignored stays ignored in the programs that plug-ins start.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(LEAVING, os._exit, (128 + signal.SIGTERM,)).start())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def _leave_with(driver: int) -> None:

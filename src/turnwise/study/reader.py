@@ -8,15 +8,17 @@ from typing import Any
 
 import msgspec
 
+from turnwise.dialogues.dialogue import Dialogue
 from turnwise.foundation.errors import StorageError
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault
 from turnwise.study.cell import PAYLOADS, Cell, Kind, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
 from turnwise.study.expenses import expenses
-from turnwise.study.ledger import Ledger
+from turnwise.study.ledger import UNREADABLE, Ledger, Row, unreadable
 from turnwise.study.plan import Plan, load_plan
 from turnwise.study.results import Conversation, Instrument, Results
+from turnwise.study.study import Arm
 from turnwise.study.task import Task
 
 PENDING = Fault("pending", "not done yet: run the study again")
@@ -54,10 +56,12 @@ def read_results(ledger: Ledger, clips: Path) -> Results:
 class LookUp:
     """Ports without hands."""
 
-    def __init__(self, done: Mapping[str, tuple[str, bytes]], faults: Mapping[str, Fault]) -> None:
+    def __init__(self, ledger: Path, done: Mapping[str, Row], faults: Mapping[str, Fault]) -> None:
+        self.ledger = ledger
         self.done = done
         self.faults = faults
         self.used: set[str] = set()
+        self.lacking = 0  # cells that were looked up and are not done
         self._decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in PAYLOADS.items()}
         self._keep: dict[str, Payload] = {}  # user clips and their transcripts, which every arm asks for
 
@@ -70,11 +74,9 @@ class LookUp:
         if row is None:
             return None
         try:
-            found = self._decoders[cell.kind].decode(row[1])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise StorageError(
-                f"a row of the ledger ({cell.kind}) cannot be read: {error}", "turnwise verify says which"
-            ) from error
+            found = self._decoders[cell.kind].decode(row.payload)
+        except UNREADABLE as error:
+            raise unreadable(self.ledger, f"row {row.seq} ({cell.kind})", error) from error
         if cell.kind in _SHARED:
             self._keep[key] = found
         return found
@@ -90,7 +92,9 @@ class LookUp:
         return found
 
     def _found(self, cell: Cell) -> Payload | Fault:
-        return self.find(cell) or self.faults.get(cell.key, PENDING)
+        found = self.find(cell)
+        self.lacking += found is None
+        return found or self.faults.get(cell.key, PENDING)
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
         return _Ready(_finish(work))
@@ -119,6 +123,11 @@ def _finish(work: Coroutine[Any, Any, Any]) -> Any:
 
 def walk(plan: Plan, ledger: Ledger) -> tuple[list[Conversation], LookUp]:
     """The plan's conversations and which cells they are made of."""
-    ports = LookUp(ledger.done(), ledger.faults())
-    made = [_finish(converse(plan, arm, dialogue, ports)) for arm in plan.study.arms for dialogue in plan.dialogues]
-    return made, ports
+    ports = LookUp(ledger.path, ledger.done(), ledger.faults())
+    return [looked_up(plan, arm, dialogue, ports) for arm in plan.study.arms for dialogue in plan.dialogues], ports
+
+
+def looked_up(plan: Plan, arm: Arm, dialogue: Dialogue, ports: LookUp) -> Conversation:
+    """One dialogue of one arm, as far as it is done."""
+    made: Conversation = _finish(converse(plan, arm, dialogue, ports))
+    return made

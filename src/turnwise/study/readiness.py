@@ -25,6 +25,7 @@ from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
 from turnwise.speech.weights import INSTALL, cuda_here, versions
 from turnwise.study.plan import draw, make_plan, read_corpus
+from turnwise.study.plugin import naming
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import JudgeChoice, Study
 from turnwise.study.study_file import DEFAULT_JUDGES, read_study
@@ -105,9 +106,11 @@ def _parts(study: Study) -> Iterator[Used]:
         yield Used("perturbation", choice.name, choice.options, ("the user",))
     yield Used("recognizer", study.transcriber.name, study.transcriber.options, ("the transcriber",))
     for arm in study.arms:
-        agent = AGENTS.build(arm.agent, arm.options)
-        if hasattr(agent, "parts"):
-            for key, _ in agent.parts():
+        with naming("agent", arm.agent):
+            agent = AGENTS.build(arm.agent, arm.options)
+            parts = tuple(agent.parts()) if hasattr(agent, "parts") else None
+        if parts is not None:
+            for key, _ in parts:
                 kind, name, options = json.loads(key)
                 yield Used(kind, name, options, (arm.name,))
         else:
@@ -130,9 +133,16 @@ def _judge(written: Any) -> Used | None:
 
 
 def _point(used: Used) -> Point:
-    """Naming a plug-in looks for all that shapes its results: packages, weights, recordings, programs."""
+    """Naming a plug-in looks for all that shapes its results: packages, weights, recordings. One that starts a program can
+    `look_around` for it.
+    """
+    catalog = CATALOGS[used.kind]
     try:
-        CATALOGS[used.kind].identity(used.name, used.options)
+        with naming(used.kind, used.name):
+            catalog.identity(used.name, used.options)
+            built = catalog.build(used.name, used.options)
+            if hasattr(built, "look_around"):
+                built.look_around()
     except TurnwiseError as error:
         return Point(used.said, error.message, error.hint)
     return Point(used.said)

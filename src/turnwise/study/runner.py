@@ -6,33 +6,37 @@ Tells its progress to a `Watcher` and knows nothing of terminals.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.endpoints.calls import Call, recording
-from turnwise.foundation.errors import StorageError
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence
-from turnwise.speech.clip import Clip
 from turnwise.study.caught import STOPPED
-from turnwise.study.cell import Answer, Cell, Made, Paid, Payload, Ruling
+from turnwise.study.cell import Cell, Made, Paid, Payload, Ruling
 from turnwise.study.conversation import Rulings, converse
 from turnwise.study.hands import Hands
 from turnwise.study.ledger import Ledger
+from turnwise.study.mending import Mending
 from turnwise.study.plan import JudgePlan, Plan
-from turnwise.study.reader import LookUp
+from turnwise.study.reader import LookUp, looked_up
 from turnwise.study.results import Answered
 from turnwise.study.study import Arm
 from turnwise.study.task import Rule, Task
+from turnwise.study.waiting import Awaited
 
 
 class Watcher(Protocol):
     """Who is told how a run goes on."""
 
     def begin(self, conversations: int, turns: int) -> None: ...
+
+    def servers(self, awaited: Callable[[], Sequence[Awaited]]) -> None:
+        """`awaited` tells, whenever and by whichever thread it is asked, which servers have not answered yet."""
+        ...
 
     def turns(self, count: int, *, faults: int = 0) -> None:
         """So many turns are as complete as they can be, and so many of them are at fault."""
@@ -50,6 +54,7 @@ class Tally(msgspec.Struct, frozen=True):
     found: int  # cells that were already done
     faults: int  # cells at fault
     stopped: str = ""  # why the run ended before everything was tried
+    remarks: tuple[str, ...] = ()  # what else is to be said of the run
 
 
 async def run(plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, *, together: int) -> Tally:
@@ -65,7 +70,7 @@ async def run(plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, *, tog
         # Arms of one dialogue stand together, because they share the user's clips.
         group.create_task(_play(plan, [(arm, d) for d in plan.dialogues for arm in light], maker, watcher, together))
         group.create_task(_one_by_one(plan, heavy, maker, watcher, together))
-    return Tally(maker.made, maker.found, maker.faults, maker.stopped)
+    return Tally(maker.made, maker.found, maker.faults, maker.stopped, maker.mending.told)
 
 
 def _turns(plan: Plan) -> int:
@@ -93,7 +98,7 @@ async def _keep_going(plan: Plan, waiting: Iterator[tuple[Arm, Dialogue]], maker
     for arm, dialogue in waiting:  # shared by all: each takes the next
         if maker.stopped:
             return
-        conversation = await converse(plan, arm, dialogue, maker)
+        conversation = await converse(plan, arm, dialogue, maker.ports(plan, arm, dialogue))
         for answered in conversation.rounds:
             broken = any(isinstance(outcome, Fault) for outcome in answered.outcomes.values()) or answered.fault is not None
             faults = broken and not maker.stopped  # what a stop left undone is not at fault
@@ -112,8 +117,21 @@ def _was_judged(answered: Answered) -> bool:
     return bool(answered.outcomes) and not blocked and not any(isinstance(o, unasked) for o in answered.outcomes.values())
 
 
+class _Ports:
+    """The maker as the ports of one conversation."""
+
+    def __init__(self, maker: _Maker, *, thoroughly: bool) -> None:
+        self._maker = maker
+        self._thoroughly = thoroughly
+        self.rule = maker.rule
+        self.start = maker.start
+
+    async def make(self, cell: Cell, task: Task, purpose: str) -> Payload | Fault:
+        return await self._maker.make(cell, task, purpose, thoroughly=self._thoroughly)
+
+
 class _Maker:
-    """Ports with hands: look up, else have it done and record it. The same cell is never in work twice."""
+    """Looks up, else has it done and records it. The same cell is never in work twice."""
 
     def __init__(self, plan: Plan, ledger: Ledger, hands: Hands, watcher: Watcher, group: asyncio.TaskGroup) -> None:
         self.hands = hands
@@ -121,19 +139,27 @@ class _Maker:
         self._judges = {judge.title: judge for judge in plan.judges}
         self._quick = _own_company(plan.judges, "worker")
         self._ledger, self._watcher, self._group = ledger, watcher, group
-        self._known = LookUp(ledger.done(), {})
+        self._known = LookUp(ledger.path, ledger.done(), {})
+        self.mending = Mending(hands.clips)
         self._under_way: dict[str, asyncio.Future[Payload | Fault]] = {}
         self._new: set[str] = set()  # cells done by this run, of which the ledger tells when another arm asks for them
         self.made = self.found = self.faults = 0
         self.stopped = ""
 
-    async def make(self, cell: Cell, task: Task, purpose: str) -> Payload | Fault:
+    def ports(self, plan: Plan, arm: Arm, dialogue: Dialogue) -> _Ports:
+        """A conversation of which something is missing is looked at closely: what is made may need each of its clips."""
+        lacked = self._known.lacking
+        looked_up(plan, arm, dialogue, self._known)
+        return _Ports(self, thoroughly=self._known.lacking > lacked)
+
+    async def make(self, cell: Cell, task: Task, purpose: str, *, thoroughly: bool) -> Payload | Fault:
         key = cell.key
-        found = self._ledger.find(cell) if key in self._new else self._known.find(cell)
-        if found is not None:
+        found = self._find(cell)
+        if found is not None and not await self.mending.needed(found, thoroughly=thoroughly):
             self._count(cell, made=False, fault=False)
-            await self._mend(found, task)
             return found
+        if key in self.mending.results:  # while this one was looking
+            return self.mending.results[key]
         if key in self._under_way:
             return await asyncio.shield(self._under_way[key])
         future: asyncio.Future[Payload | Fault] = asyncio.get_running_loop().create_future()
@@ -145,9 +171,16 @@ class _Maker:
                 except BaseException:
                     self._keep([], calls, key, purpose)  # what was paid is told, whatever ended the run
                     raise
-            self._keep([Made(cell, result)], calls, key, purpose)
-            if not isinstance(result, Fault):
-                self._new.add(key)
+            self.mending.kept(result)
+            if found is not None:
+                result = self.mending.made(key, found, result)
+            if result is found:  # it is recorded
+                self._keep([], calls, key, purpose)
+                self._count(cell, made=False, fault=False)
+            else:
+                self._keep([Made(cell, result)], calls, key, purpose, again=found is not None)
+                if not isinstance(result, Fault):
+                    self._new.add(key)
             future.set_result(result)
             return result
         finally:
@@ -155,17 +188,8 @@ class _Maker:
                 future.cancel()
             del self._under_way[key]
 
-    async def _mend(self, found: Payload, task: Task) -> None:
-        """Make a clip's file again that is gone; the same work must give the same samples, as all that follows is of those."""
-        clip = found if isinstance(found, Clip) else found.reply.clip if isinstance(found, Answer) else None
-        if clip is None or self.hands.clips.path(clip).is_file():
-            return
-        again = await self.hands.do(task)
-        made = again if isinstance(again, Clip) else again.reply.clip if isinstance(again, Answer) else None
-        if made is None or made.digest != clip.digest:
-            raise StorageError(
-                f"{self.hands.clips.path(clip)} is gone, and doing it again gave another sound", "start a new run folder"
-            )
+    def _find(self, cell: Cell) -> Payload | None:
+        return self._ledger.find(cell) if cell.key in self._new else self._known.find(cell)
 
     async def rule(self, cells: Mapping[str, tuple[Cell, ...]], exchange: Exchange) -> Rulings:
         """Judges of the workers in one call; each of the others on its own, as soon as those it needs have decided."""
@@ -173,7 +197,7 @@ class _Maker:
         for title, repeats in cells.items():
             rulings[title] = []
             for cell in repeats:
-                found = self._ledger.find(cell) if cell.key in self._new else self._known.find(cell)
+                found = self._find(cell)
                 assert found is None or isinstance(found, Ruling)
                 rulings[title].append(found)
                 if found is not None:
@@ -275,9 +299,15 @@ class _Maker:
             del self._under_way[key]
 
     def start(self, work: Coroutine[Any, Any, Rulings]) -> Awaitable[Rulings]:
-        return self._group.create_task(work)
+        try:
+            return self._group.create_task(work)
+        except RuntimeError:  # the run is being stopped, and this task has not been told yet
+            work.close()
+            raise asyncio.CancelledError from None
 
-    def _keep(self, made: list[Made], calls: Sequence[Call] = (), key: str = "", purpose: str = "") -> None:
+    def _keep(
+        self, made: list[Made], calls: Sequence[Call] = (), key: str = "", purpose: str = "", *, again: bool = False
+    ) -> None:
         # What the stop itself broke is not a result.
         lasting = []
         for one in made:
@@ -285,7 +315,7 @@ class _Maker:
                 self.stopped = self.stopped or one.result.detail
             else:
                 lasting.append(one)
-        self._ledger.record(lasting, [Paid(key, purpose, call) for call in calls])
+        self._ledger.record(lasting, [Paid(key, purpose, call) for call in calls], again=again)
         for one in lasting:
             self._count(one.cell, made=True, fault=isinstance(one.result, Fault))
 

@@ -11,6 +11,7 @@ from turnwise.agents.agent import AGENTS
 from turnwise.foundation.catalog import Catalog
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
+from turnwise.study.plugin import naming
 from turnwise.study.study import Study
 
 _CATALOGS = {"agent": AGENTS, "recognizer": RECOGNIZERS, "synthesizer": SYNTHESIZERS}
@@ -24,8 +25,10 @@ def endpoints_of(study: Study) -> tuple[str, ...]:
 def _named(study: Study) -> Iterator[str]:
     for arm in study.arms:
         yield from _of(AGENTS, arm.agent, arm.options)
-        agent = AGENTS.build(arm.agent, arm.options)
-        for key, _ in agent.parts() if hasattr(agent, "parts") else ():
+        with naming("agent", arm.agent):
+            agent = AGENTS.build(arm.agent, arm.options)
+            parts = tuple(agent.parts()) if hasattr(agent, "parts") else ()
+        for key, _ in parts:
             kind, name, options = json.loads(key)
             yield from _of(_CATALOGS[kind], name, options)
     for judge in study.judges:
@@ -37,7 +40,8 @@ def _named(study: Study) -> Iterator[str]:
 
 
 def _of(catalog: Catalog, name: str, options: Mapping[str, Any]) -> Iterator[str]:
-    parameter = inspect.signature(catalog.factory(name)).parameters.get("endpoint")
+    with naming(catalog.kind, name):
+        parameter = inspect.signature(catalog.factory(name)).parameters.get("endpoint")
     endpoint = options.get("endpoint", parameter.default if parameter is not None else None)
     if isinstance(endpoint, str) and endpoint:
         yield endpoint

@@ -32,9 +32,10 @@ from turnwise.dialogues.corpus import CORPORA
 from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.foundation.catalog import Catalog, check_options
 from turnwise.foundation.errors import InputError
-from turnwise.judges.judge import JUDGES
+from turnwise.judges.judge import JUDGES, Criterion
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
+from turnwise.study.plugin import naming
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, SimulatedUser, Study, UserVoice
 
@@ -260,16 +261,17 @@ def _check(study: Study, name: str) -> None:
             raise InputError(f"{name}: judges: label {judge.label[:40]!r}: letters, digits and ._+- only, 32 at most")
         if not 1 <= judge.repeats <= 100:
             raise InputError(f"{name}: judges: repeats: expected 1 to 100, got {judge.repeats}")
-    criteria = [
-        f"{judge.label}/{c.name}" if judge.label else c.name
-        for judge in study.judges
-        for c in JUDGES.build(judge.name, judge.options).criteria
-    ]
+    criteria = [f"{judge.label}/{c.name}" if judge.label else c.name for judge in study.judges for c in _criteria(judge)]
     for key in study.bar:
         if key not in criteria:
             close = difflib.get_close_matches(key, criteria, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"criteria: {', '.join(criteria)}"
             raise InputError(f"{name}: bar.{key}: no judge of this study gives it", hint)
+
+
+def _criteria(judge: JudgeChoice) -> tuple[Criterion, ...]:
+    with naming("judge", judge.name):
+        return tuple(JUDGES.build(judge.name, judge.options).criteria)
 
 
 def _check_live(study: Study, name: str) -> None:
@@ -280,7 +282,9 @@ def _check_live(study: Study, name: str) -> None:
     if study.simulator is None:
         raise InputError(f"{name}: arms.{live[0].name}.user_mode: there is no simulated user", "declare one under [simulator]")
     _known(AGENTS, Choice(study.simulator.agent, study.simulator.options), f"{name}: simulator")
-    if AGENTS.build(study.simulator.agent, study.simulator.options).speaks:
+    with naming("agent", study.simulator.agent):
+        speaks = AGENTS.build(study.simulator.agent, study.simulator.options).speaks
+    if speaks:
         raise InputError(
             f"{name}: simulator.agent: {study.simulator.agent!r} speaks by itself", "name a text agent, such as 'chat'"
         )
@@ -291,6 +295,7 @@ def _check_live(study: Study, name: str) -> None:
 
 def _known(catalog: Catalog, choice: Choice, place: str) -> None:
     try:
-        check_options(catalog.factory(choice.name), choice.options, f"{catalog.kind} {choice.name!r}")
+        with naming(catalog.kind, choice.name):
+            check_options(catalog.factory(choice.name), choice.options, f"{catalog.kind} {choice.name!r}")
     except InputError as error:
         raise InputError(f"{place}: {error.message}", error.hint) from error

@@ -28,6 +28,7 @@ from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Listening, Utterance
+from turnwise.study.plugin import naming
 from turnwise.study.readiness import CATALOGS, Used, parts_of
 from turnwise.study.study import Study
 
@@ -64,9 +65,10 @@ def try_servers(study: Study, told: Callable[[Tried], None], skipped: Sequence[s
 def _endpoint(used: Used) -> str:
     """The endpoint that the plug-in is given, or takes where it is given none; "" where it asks no server."""
     catalog = CATALOGS[used.kind]
-    if place_of(catalog.build(used.name, used.options)) != "driver":
-        return ""
-    parameter = inspect.signature(catalog.factory(used.name)).parameters.get("endpoint")
+    with naming(used.kind, used.name):
+        if place_of(catalog.build(used.name, used.options)) != "driver":
+            return ""
+        parameter = inspect.signature(catalog.factory(used.name)).parameters.get("endpoint")
     endpoint = used.options.get("endpoint", parameter.default if parameter is not None else "")
     return endpoint if isinstance(endpoint, str) else ""
 
@@ -84,7 +86,8 @@ async def _all(
             began = time.perf_counter()
             failed, remedy = "", ""
             try:
-                failed = await _ask(used, clips, remote)
+                with naming(kind, name):
+                    failed = await _ask(used, clips, remote)
             except TurnwiseError as error:
                 failed, remedy = error.message, error.hint
             told(Tried(endpoint, model, f"{kind} {name}", time.perf_counter() - began, failed, remedy))

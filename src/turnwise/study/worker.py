@@ -7,7 +7,7 @@ opened things between them.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ from turnwise.speech.engine import (
 from turnwise.speech.perturbation import PERTURBATIONS
 from turnwise.study.caught import fault_of, for_the_user, recordable, ruling_of, sound_reply
 from turnwise.study.cell import SILENCE_DBFS, Payload, Ruling, Transcript
+from turnwise.study.clip_files import kept, whole
 from turnwise.study.plan import JudgePlan, Plan
+from turnwise.study.plugin import ANYTHING, told
 from turnwise.study.task import (
     Ask,
     Degrade,
@@ -105,10 +107,12 @@ class Known:
 class Worker:
     """Does tasks; not for two threads at once."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, step: Callable[[], None] = lambda: None) -> None:
+        """`step` is called after each step: a part opened, a task or a batch of them done, a judge that has decided."""
         self.kit = kit
         self.clips = ClipStore(Path(kit.clips))
         self.known = Known(kit)
+        self._step = step
         self._open: dict[str, Any] = {}
         self._sittings: dict[str, Sitting] = {}
 
@@ -118,11 +122,17 @@ class Worker:
             return [self.do(tasks[0])]
         try:
             together = self._together(tasks)
-        except Exception as error:
+        except ANYTHING as error:
             if for_the_user(error):
                 raise
             together = None  # whose fault it was shows when each is alone
-        return [self.do(task) for task in tasks] if together is None else together
+        if together is not None:
+            return together
+        done: list[Done] = []
+        for task in tasks:
+            done.append(self.do(task))
+            self._step()
+        return done
 
     def do(self, task: Task) -> Done:
         """The task's result.
@@ -147,16 +157,18 @@ class Worker:
                 case Free():
                     self._free(task)
             return None
-        except Exception as error:
+        except ANYTHING as error:
             if for_the_user(error):
                 raise
             return fault_of(error)
 
-    def close(self) -> None:
-        for opened in (*self._open.values(), *self._sittings.values()):
-            opened.close()
+    def close(self) -> tuple[str, ...]:
+        """Close all that is open; what failed at that, in words."""
+        opened = [(shown_part(key), part) for key, part in self._open.items()]
+        opened += [(f"judge {title!r}", sitting) for title, sitting in self._sittings.items()]
         self._open.clear()
         self._sittings.clear()
+        return tuple(trouble for name, one in opened if (trouble := _closed(name, one)))
 
     # ------------------------------------------------------------------ parts
 
@@ -172,13 +184,15 @@ class Worker:
                 case "agent":
                     corpus = self.kit.background if getattr(built, "reads_corpus", False) else ()
                     self._open[part.key] = built.open(Surroundings(self.clips, material, corpus=corpus))
+            self._step()
         return self._open[part.key]
 
     def _free(self, task: Free) -> None:
-        for key in task.parts:
-            opened = self._open.pop(key, None)
-            if opened is not None:
-                opened.close()
+        """Close each, whatever becomes of the others."""
+        opened = [(shown_part(key), self._open.pop(key)) for key in task.parts if key in self._open]
+        troubles = [trouble for name, part in opened if (trouble := _closed(name, part))]
+        if troubles:
+            raise EngineError("close", "; ".join(troubles))
 
     def _together(self, tasks: Sequence[Task]) -> list[Done] | None:
         """All of one part in as few calls as it takes; None where they cannot be done together."""
@@ -203,8 +217,8 @@ class Worker:
         """Utterances of one voice; those that were spoken before are remembered."""
         keys = [self.known.speaking_key(task) for task in tasks]
         found = [self.clips.recall(key, Clip) for key in keys]
-        # A clip that is remembered but whose file is gone is spoken again, and took the time it took at first.
-        found = [None if memo is None or not self.clips.path(memo[0]).is_file() else memo for memo in found]
+        # A clip that is remembered but whose file is gone or damaged is spoken again.
+        found = [None if memo is None or not whole(self.clips, memo[0]) else memo for memo in found]
         missing = [number for number, memo in enumerate(found) if memo is None]
         if missing:
             voice = self._opened(tasks[0].part)
@@ -221,8 +235,9 @@ class Worker:
                 for number, sound in zip(missing[start : start + size], sounds, strict=True):
                     if not len(sound.samples):
                         raise EngineError("empty-audio", f"no sound came of {tasks[number].text[:60]!r}")
-                    clip = self.clips.keep(sound)
+                    clip = kept(self.clips, sound)
                     found[number] = clip, self.clips.remember(keys[number], clip, seconds)
+                self._step()
         return [SpokenClip(*memo) for memo in found if memo is not None]
 
     def _utterance(self, task: Speak, key: str) -> Utterance:
@@ -236,7 +251,7 @@ class Worker:
             perturbation = PERTURBATIONS.build(choice.name, choice.options)
             sound = perturbation.apply(sound, task.seed + number)
             words.append(perturbation.describe())
-        return self.clips.keep(sound, f"{'; '.join(words)}; seed {task.seed}")
+        return kept(self.clips, sound, f"{'; '.join(words)}; seed {task.seed}")
 
     def _hear(self, tasks: Sequence[Hear | Transcribe]) -> list[Understood]:
         """Clips through the same ears; those that were heard before are remembered."""
@@ -257,6 +272,7 @@ class Worker:
                 seconds = time.perf_counter() - began
                 for number, one in zip(numbers, heard, strict=True):
                     found[number] = one, self.clips.remember(keys[number], one, seconds)
+                self._step()
         return [Understood(*memo) for memo in found if memo is not None]
 
     def _transcribe(self, tasks: Sequence[Transcribe]) -> list[Transcript]:
@@ -278,6 +294,7 @@ class Worker:
                 replies = [session.answer(task.view, seed=task.seed) for task in some]
             seconds = time.perf_counter() - began
             thoughts += [Thought(sound_reply(reply, self.clips), seconds) for reply in replies]
+            self._step()
         if len(thoughts) != len(tasks):
             raise EngineError("contract", f"{len(tasks)} turns were asked for, {len(thoughts)} replies came")
         return thoughts
@@ -288,6 +305,7 @@ class Worker:
         rulings: dict[str, Ruling | Fault] = dict(task.known)
         for title in task.judges:
             rulings[title] = self._decide(self.kit.judges[title], task, rulings)
+            self._step()
         return {title: rulings[title] for title in task.judges}
 
     def _decide(self, judge: JudgePlan, task: Rule, rulings: dict[str, Ruling | Fault]) -> Ruling | Fault:
@@ -301,12 +319,28 @@ class Worker:
             if judge.title not in self._sittings:
                 background = self.kit.background if judge.background else ()
                 self._sittings[judge.title] = JUDGES.build(judge.name, judge.options).open(Bench(self.clips, background))
+                self._step()
             verdicts = self._sittings[judge.title].decide(msgspec.structs.replace(task.exchange, verdicts=known))
             return ruling_of(judge, verdicts)
-        except Exception as error:
+        except ANYTHING as error:
             if for_the_user(error):
                 raise
             return fault_of(error)
+
+
+def shown_part(key: str) -> str:
+    """A part as it is called in a sentence."""
+    kind, name, _ = msgspec.json.decode(key)
+    return f"{kind} {name!r}"
+
+
+def _closed(name: str, opened: Any) -> str:
+    """Close something; what is to be said of a failure, which changes no result."""
+    try:
+        opened.close()
+    except ANYTHING as error:
+        return f"the {name} failed while it was closed: {told(error)}"
+    return ""
 
 
 def is_silent(sound: Sound) -> bool:

@@ -8,6 +8,7 @@ is refused, never cut (`refuse_unheard`, from the headers of all files before an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,8 +17,8 @@ import numpy as np
 
 from turnwise.foundation.audio_files import read_sound
 from turnwise.foundation.errors import EngineError, InputError
-from turnwise.listening.sound_questions import asked_in_words, heard, longest_of, rate_of
-from turnwise.speech.special_marks import broken_up
+from turnwise.listening.sound_questions import asked_in_words, heard, rate_of
+from turnwise.speech.special_marks import broken_up, marks_of
 from turnwise.training.example_file import Example
 
 if TYPE_CHECKING:
@@ -71,9 +72,20 @@ def audio_batch(
 
 def answer_tokens(tokenizer: Any, answer: str, whole: bool = True) -> list[int]:
     """An answer and, where it is whole, the mark that ends it; marks within it are broken up."""
-    safe = broken_up(answer.strip(), tokenizer.all_special_tokens)
+    safe = unmarked(answer.strip(), tokenizer)
     tokens: list[int] = tokenizer(safe, add_special_tokens=False)["input_ids"]
     return [*tokens, end_of_answer(tokenizer)] if whole else tokens
+
+
+def unmarked(text: str, tokenizer: Any) -> str:
+    """Text in which nothing is a mark to the tokenizer."""
+    return broken_up(text, [mark for mark in _marks(tokenizer) if mark in text])
+
+
+@functools.lru_cache(maxsize=8)
+def _marks(tokenizer: Any) -> tuple[str, ...]:
+    """Of a tokenizer of sound there are thousands, as one for every fiftieth of a second."""
+    return marks_of(tokenizer)
 
 
 def end_of_answer(tokenizer: Any) -> int:
@@ -97,11 +109,10 @@ def filled_up(rows: Sequence[tuple[Sequence[int], Sequence[int]]], padding: int)
     return {"input_ids": _tensor(ids), "attention_mask": _tensor(mask)}, _tensor(labels)
 
 
-def refuse_unheard(examples: Iterable[Example], processor: Any) -> None:
-    """InputError for the first sound that is not there or longer than the model hears; only headers are read."""
+def refuse_unheard(examples: Iterable[Example], longest: float) -> None:
+    """InputError for the first sound that is not there or has more seconds than the model hears; only headers are read."""
     import soundfile
 
-    longest = longest_of(processor)
     for sound in dict.fromkeys(sound for example in examples for sound in example.sounds):
         if not Path(sound).is_file():
             raise InputError(f"{sound} does not exist", "the examples name it; have the sounds moved?")

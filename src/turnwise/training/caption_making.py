@@ -50,6 +50,14 @@ class Task(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     writer: str  # fingerprint of the describer
 
+    @property
+    def sounds(self) -> tuple[str, ...]:
+        return tuple(str(row.path.resolve()) for row in self.rows)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return tuple(row.origin for row in self.rows)
+
 
 class Made(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a task: an answer, or what was wrong with the last try."""
@@ -73,10 +81,10 @@ def make_examples(recipe: Recipe, watch: Callable[[int, int], None] = lambda don
     """Write what is missing, then the examples file. `watch` is told how many tasks are done, and of how many."""
     tasks = tuple(plan(recipe))
     path = Path(recipe.data.examples)
+    held_apart(tasks, str(path))  # before anything is asked for
     made = GrowingFile(path.with_name(path.name.removesuffix(".jsonl") + ".made.jsonl"), Made, lambda record: record.id)
     failed = asyncio.run(_write_all(recipe, [task for task in tasks if task.id not in made], made, watch, len(tasks)))
     examples = [_example(task, made.records[task.id], path) for task in tasks if task.id in made and made.records[task.id].answer]
-    held_apart(examples, str(path))
     if not examples:
         raise InputError(f"{path}: no text could be used", f"{_causes(failed) or 'all contradicted their ratings'}")
     encode = msgspec.json.Encoder().encode
@@ -241,8 +249,8 @@ def _example(task: Task, made: Made, path: Path) -> Example:
         id=task.id,
         kind=task.kind,
         split=task.split,
-        sounds=tuple(str(row.path.resolve()) for row in task.rows),
-        origins=tuple(row.origin for row in task.rows),
+        sounds=task.sounds,
+        origins=task.origins,
         ratings=tuple(row.ratings for row in task.rows),
         question=QUESTIONS[task.kind],
         answer=made.answer,

@@ -1,9 +1,10 @@
-"""The training of a describer of speech quality: its stages one after the other, each from the model before it.
+"""The training of a describer of speech quality: its stages one after the other, each from the model of the one before it.
 
 <out>/recipe.json            what the folder was begun with; going on with anything else is refused
-<out>/sft/log.jsonl          one line per step and per validation
+<out>/sft/log.jsonl          one line per step and per validation, and at the end why which step was chosen
 <out>/sft/checkpoints/       to go on from
-<out>/sft/model/             what came out, for the describer and the listener `trained`
+<out>/sft/best/, last/       the weights with the lowest loss on what was held out, and those of the last step
+<out>/sft/model/             the one of them that the recipe asks for (chosen.json says why), for the describer `trained`
 <out>/alld/own.0.jsonl       the model's own answers, before the stage
 <out>/alld/reference.0.jsonl log-probabilities by the expert
 <out>/alld/...               as above
@@ -12,41 +13,42 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.errors import InputError, StorageError, TurnwiseError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.whole_file import write_whole
-from turnwise.listening.sound_model import CARD, INSTALL, SoundModel, Trained, card_of, lora_versions, with_adapter
-from turnwise.listening.sound_questions import Kind
-from turnwise.speech.weights import (
-    Placement,
-    Weights,
-    cuda_here,
-    find_weights,
-    free_memory,
-    load,
-    load_reader,
-    memory_guard,
-    seeded,
-    versions,
-)
+from turnwise.listening.sound_model import SoundModel, Trained, with_adapter
+from turnwise.speech.weights import Placement, find_weights, free_memory, load, load_reader, memory_guard, seeded
 from turnwise.training import trackers
 from turnwise.training.alld import scorer
-from turnwise.training.audio_batches import refuse_unheard
 from turnwise.training.example_file import Example, data_digest, of_split, read_examples
+from turnwise.training.kept_models import KeptModels
 from turnwise.training.loop import Run, Watch, train_stage
+from turnwise.training.model_folder import ModelFolder
 from turnwise.training.objectives import Aligning, Fitting, Objective
 from turnwise.training.own_answers import own_answers, pairs
+from turnwise.training.preflight import (
+    Foreseen,
+    Origin,
+    adapted,
+    foresee,
+    frozen_but_for,
+    numbers,
+    of_stage,
+    origin_of,
+    questions_of,
+)
 from turnwise.training.recipe import Alld, Recipe, decisive, training_digest
 from turnwise.training.reference import refer
+
+PATIENCE = timedelta(days=7)  # of a process that waits for the others: own answers take hours, and not the same everywhere
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -60,15 +62,31 @@ class Begun(msgspec.Struct, frozen=True):
 
 def train_describer(recipe: Recipe, out: Path, *, resume: bool, watch: Watch, stages: Sequence[str] = ()) -> Path:
     """Carry out the stages that are not done (all, or those named); the folder of the last model."""
-    needed(recipe)
+    examples, _ = _foreseen(recipe, out, stages, 1)
+    accelerator = _accelerator(recipe, 1)
+    with ExitStack() as held:
+
+        def begin() -> None:
+            held.enter_context(_alone(out))
+            _begin(recipe, examples, out, resume)
+
+        _by_main(accelerator, begin)
+        return _carry_out_all(recipe, examples, out, stages, watch)
+
+
+def foresee_describer(recipe: Recipe, out: Path, *, resume: bool, processes: int, stages: Sequence[str] = ()) -> list[Foreseen]:
+    """Everything that `train_describer` refuses, refused, and the stages that it would carry out; nothing is written."""
+    examples, foreseen = _foreseen(recipe, out, stages, processes)
+    _refuse_other(recipe, examples, out, resume)
+    return [stage for stage in foreseen if not (out / stage.name / "model").is_dir()]
+
+
+def _foreseen(
+    recipe: Recipe, out: Path, stages: Sequence[str], processes: int
+) -> tuple[tuple[Example, ...], tuple[Foreseen, ...]]:
     _in_order(recipe, out, stages)
     examples = read_examples(Path(recipe.data.examples))
-    accelerator = _accelerator(recipe, 1)
-    with _alone(out) if accelerator.is_main_process else nullcontext():
-        if accelerator.is_main_process:
-            _begin(recipe, examples, out, resume)
-        accelerator.wait_for_everyone()
-        return _carry_out_all(recipe, examples, out, stages, watch)
+    return examples, foresee(recipe, examples, stages, processes)
 
 
 def _carry_out_all(recipe: Recipe, examples: Sequence[Example], out: Path, stages: Sequence[str], watch: Watch) -> Path:
@@ -84,20 +102,15 @@ def _carry_out_all(recipe: Recipe, examples: Sequence[Example], out: Path, stage
     return model
 
 
-def needed(recipe: Recipe) -> None:
-    """MissingDependency for the first package that the recipe needs and that is not here."""
-    versions("torch", "transformers", "safetensors")
-    try:
-        versions("accelerate")
-    except MissingDependency:
-        raise MissingDependency("accelerate", INSTALL) from None
-    if recipe.model.tune == "lora":
-        lora_versions()
-    trackers.needed(recipe.track)
-
-
 def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool) -> None:
     """Note down what the folder is for, or see that it is for this."""
+    begun = _refuse_other(recipe, examples, out, resume)
+    if not (out / "recipe.json").is_file():
+        write_whole(out / "recipe.json", msgspec.json.format(msgspec.json.encode(begun), indent=2) + b"\n")
+
+
+def _refuse_other(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool) -> Begun:
+    """InputError for a folder that is not for this training; what it is begun with, or was."""
     path = out / "recipe.json"
     begun = Begun(
         recipe=training_digest(recipe),
@@ -106,10 +119,9 @@ def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool)
         written=decisive(recipe),
     )
     if not path.is_file():
-        if any(path.name != ".lock" for path in out.iterdir()):
+        if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
             raise InputError(f"{out} is not empty and holds no training", "choose another folder")
-        write_whole(path, msgspec.json.format(msgspec.json.encode(begun), indent=2) + b"\n")
-        return
+        return begun
     if not resume:
         raise InputError(f"{out} holds a training already", "go on with it by --resume, or choose another folder")
     try:
@@ -126,6 +138,7 @@ def _begin(recipe: Recipe, examples: Sequence[Example], out: Path, resume: bool)
     for model in sorted(before.weights.keys() | begun.weights.keys()):
         if before.weights.get(model) != begun.weights.get(model):
             raise InputError(f"{out} was begun with other weights than {model} has now", "train into another folder")
+    return begun
 
 
 def _named_weights(recipe: Recipe) -> dict[str, str]:
@@ -154,12 +167,33 @@ def _alone(out: Path) -> Iterator[None]:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", timeout=0):
-            yield
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
     except Timeout:
         raise StorageError(f"{out} is in use by another training", "wait for it, or choose another folder") from None
     except OSError as error:
         raise StorageError(f"{out} cannot be used: {error.strerror}", "permit writing there") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _by_main(accelerator: Any, work: Callable[[], None]) -> None:
+    """Work of the main process; where it cannot be done it says so, and the others end without a word instead of waiting."""
+    failed: TurnwiseError | None = None
+    if accelerator.is_main_process:
+        try:
+            work()
+        except TurnwiseError as error:
+            failed = error
+    told = [failed]
+    if accelerator.num_processes > 1:
+        importlib.import_module("accelerate.utils").broadcast_object_list(told)
+    if failed is not None:
+        raise failed
+    if told[0] is not None:
+        raise SystemExit(told[0].exit_code)
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], at: str = "") -> list[str]:
@@ -175,38 +209,13 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], at: str = "") ->
 
 
 def _accelerator(recipe: Recipe, accumulate: int) -> Any:
-    """What runs where `accelerate config` says, in the recipe's numbers."""
-    kind = importlib.import_module("accelerate").Accelerator
-    mixed = "bf16" if _numbers(recipe) == "bfloat16" else "no"
-    return kind(mixed_precision=mixed, gradient_accumulation_steps=accumulate)
-
-
-def _numbers(recipe: Recipe) -> str:
-    """The type of numbers that is computed with."""
-    if recipe.precision == "auto":
-        return "bfloat16" if cuda_here() else "float32"
-    return {"fp32": "float32", "bf16": "bfloat16"}[recipe.precision]
-
-
-class _Origin(msgspec.Struct, frozen=True):
-    """Where a stage begins: a whole model, and the adapter over it that is trained further."""
-
-    base: Weights
-    adapter: Path | None = None
-
-
-def _origin(recipe: Recipe, before: Path | None) -> _Origin:
-    base = find_weights(recipe.model.base, recipe.model.revision)
-    if before is None:
-        return _Origin(base)
-    card = card_of(before)
-    if card is None or card.tuned == "full":
-        return _Origin(find_weights(str(before)))
-    if recipe.model.tune == "full":
-        raise InputError(f"{before} is an adapter, which full tuning cannot go on from", 'model.tune = "lora"')
-    if card.base != recipe.model.base:
-        raise InputError(f"{before} is an adapter for {card.base}, and the recipe's base is {recipe.model.base}")
-    return _Origin(base, before)
+    """What runs where `accelerate config` says, in the recipe's numbers and batches."""
+    accelerate, utils = (importlib.import_module(name) for name in ("accelerate", "accelerate.utils"))
+    mixed = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}[numbers(recipe)]
+    # As a plug-in: a plain number gives way to what the environment of `accelerate launch` says.
+    batches = utils.GradientAccumulationPlugin(num_steps=accumulate, sync_with_dataloader=False)
+    waiting = utils.InitProcessGroupKwargs(timeout=PATIENCE)
+    return accelerate.Accelerator(mixed_precision=mixed, gradient_accumulation_plugin=batches, kwargs_handlers=[waiting])
 
 
 def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: Path | None, folder: Path, watch: Watch) -> None:
@@ -215,50 +224,53 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
 
     stage = recipe.stage(name)
     accelerator = _accelerator(recipe, stage.accumulate)
-    origin = _origin(recipe, before)
+    origin = origin_of(recipe, before)
     processor = load_reader(Qwen2AudioProcessor, origin.base)
-    chosen = tuple(e for e in examples if e.kind in stage.kinds and (not stage.variants or e.variant in stage.variants))
-    refuse_unheard(chosen, processor)
+    chosen = of_stage(stage, examples)
     questions = questions_of(chosen)
     objective: Objective = Fitting(processor)
     if isinstance(stage, Alld):
-        chosen, objective = _alignment(recipe, stage, chosen, origin, folder, processor, accelerator, watch)
+        with _whole_models(accelerator):
+            chosen, objective = _alignment(recipe, stage, chosen, origin, folder, processor, accelerator, watch)
     network = _network(recipe, origin)
+    card = Trained(
+        base=origin.base.model,
+        revision=recipe.model.revision if origin.base.model == recipe.model.base else "main",
+        tuned=recipe.model.tune,
+        questions=questions,
+        stage=name,
+        recipe=training_digest(recipe),
+    )
+    kept = KeptModels(folder, accelerator, ModelFolder(network, processor, card, accelerator).write)
     others = trackers.Trackers(recipe.track if accelerator.is_main_process else (), recipe.name, name, folder)
-    run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, others.tell)
+    run = Run(name, stage, recipe.seed, recipe.workers, folder, accelerator, watch, others.tell, kept)
     try:
-        trained = train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
+        train_stage(run, scorer(network), objective, of_split(chosen, "train"), of_split(chosen, "validation"))
     finally:
         others.close()
-    _export(recipe, name, accelerator, trained, network, processor, origin, questions, folder / "model")
-    del trained, network
+    del run, kept, network
     accelerator.free_memory()
     free_memory()
 
 
-def questions_of(examples: Sequence[Example]) -> dict[Kind, str]:
-    """What was asked, which is what the model is to be asked; one question for each kind."""
-    asked: dict[Kind, set[str]] = {}
-    for example in examples:
-        asked.setdefault(example.kind, set()).add(example.question)
-    for kind, questions in asked.items():
-        if len(questions) > 1:
-            raise InputError(f"the examples ask for a {kind} in {len(questions)} ways", "a trained model is asked in one")
-    return {kind: questions.pop() for kind, questions in sorted(asked.items())}
+def _whole_models(accelerator: Any) -> Any:
+    """Models that are loaded in it are whole in every process, also where ZeRO-3 takes what is loaded to pieces."""
+    plugin = getattr(accelerator.state, "deepspeed_plugin", None)
+    return nullcontext() if plugin is None else plugin.zero3_init_context_manager(enable=False)
 
 
 def _alignment(
     recipe: Recipe,
     stage: Alld,
     examples: tuple[Example, ...],
-    origin: _Origin,
+    origin: Origin,
     folder: Path,
     processor: Any,
     accelerator: Any,
     watch: Watch,
 ) -> tuple[tuple[Example, ...], Objective]:
     """What ALLD needs before it begins: the model's own answers, and what the reference thinks of both."""
-    placement = Placement(str(accelerator.device), _numbers(recipe), "")
+    placement = Placement(str(accelerator.device), numbers(recipe), "")
     where = str(origin.adapter or origin.base.model)
     revision = recipe.model.revision if where == recipe.model.base else "main"
     model = SoundModel(where, revision, "", stage.own_temperature, stage.own_top_p, stage.own_tokens, placement)
@@ -293,13 +305,13 @@ def _counting(watch: Watch) -> Callable[[int], None]:
     return lambda done: watch.went(done, "")
 
 
-def _network(recipe: Recipe, origin: _Origin) -> Any:
+def _network(recipe: Recipe, origin: Origin) -> Any:
     """The network to be trained: what is trained of it in float32, what is not in the numbers that are computed with."""
     import torch
     from transformers import Qwen2AudioForConditionalGeneration
 
     made = recipe.model
-    frozen = _numbers(recipe) if made.tune == "lora" else "float32"
+    frozen = numbers(recipe) if made.tune == "lora" else "float32"
     # On the host: accelerate puts it where it belongs, whole or in pieces.
     network = load(Qwen2AudioForConditionalGeneration, origin.base, Placement("cpu", frozen, ""))
     network.config.use_cache = False
@@ -308,57 +320,11 @@ def _network(recipe: Recipe, origin: _Origin) -> Any:
         newer = getattr(network, "activation_checkpointing_enable", None)
         (newer or network.gradient_checkpointing_enable)({"use_reentrant": False})
     if made.tune == "full":
-        network.model.audio_tower.requires_grad_(made.ears)
+        frozen_but_for(network, made)
         return network
     if origin.adapter is not None:
         return with_adapter(network, origin.adapter, trainable=True)
-    from peft import LoraConfig, get_peft_model
-
-    settings: Any = LoraConfig
-    adapted: Any = get_peft_model
-    lora = settings(r=made.rank, lora_alpha=made.alpha, lora_dropout=made.dropout, target_modules=made.targets)
-    with seeded(seed_of("adapter", recipe.seed)), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the older name
-        try:
-            network = adapted(network, lora)
-        except ValueError as error:
-            raise InputError(f"model.targets: {str(error).partition(chr(10))[0][:200]}") from error
+    with seeded(seed_of("adapter", recipe.seed)):
+        network = adapted(network, made)
     assert all(weight.dtype == torch.float32 for weight in network.parameters() if weight.requires_grad)
     return network
-
-
-def _export(
-    recipe: Recipe,
-    name: str,
-    accelerator: Any,
-    trained: Any,
-    network: Any,
-    processor: Any,
-    origin: _Origin,
-    questions: dict[Kind, str],
-    folder: Path,
-) -> None:
-    """The model as the describer and the listener `trained` load it; to be called by every process."""
-    state = accelerator.get_state_dict(trained)  # gathered, where it is in pieces
-    if accelerator.is_main_process:
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        weights = {key.removeprefix("network."): value for key, value in state.items()}
-        if recipe.model.tune == "lora":
-            for settings in network.peft_config.values():
-                settings.base_model_name_or_path = origin.base.model
-        network.config.use_cache = True
-        network.save_pretrained(part, state_dict=weights)
-        processor.save_pretrained(part)
-        revision = recipe.model.revision if origin.base.model == recipe.model.base else "main"
-        card = Trained(
-            base=origin.base.model,
-            revision=revision,
-            tuned=recipe.model.tune,
-            questions=questions,
-            stage=name,
-            recipe=training_digest(recipe),
-        )
-        write_whole(part / CARD, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
-        part.rename(folder)
-    accelerator.wait_for_everyone()

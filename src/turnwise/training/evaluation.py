@@ -7,8 +7,8 @@ text that names none is wrong), and asked in the other order, whether the same s
 the expert's texts, all those of a sound being its references.
 
 A text that ran into the limit of tokens states no rating and names no side, with that as the reason; BLEU takes it as it is.
-Intervals are of 95 %, by bootstrap: over the recordings that the described sounds were made from, over pairs for comparisons.
-Every text is kept in a file and is not asked for again.
+Intervals are of 95 %, by bootstrap: over the recordings that the described sounds were made from, over pairs for comparisons (two
+pairs with a recording in common count as independent). Every text is kept in a file and is not asked for again.
 """
 
 from __future__ import annotations
@@ -205,9 +205,11 @@ def _choices(items: Sequence[Item], said: dict[str, Said], seed: int) -> Choices
     places: Counter[str] = Counter()
     for item in items:
         first, second = item.example.ratings
+        better = preferred(first, second, 0.0).winner
         straight, swapped = (each.text if each.whole else "" for each in (_of(said, item), _of(said, item, "swapped")))
         both = both_orders(straight, swapped)
-        right.append(both.choices[0] is not None and both.choices[0] == preferred(first, second, 0.0).winner)
+        if better is not None:  # where an overall rating is not known, nobody can be wrong
+            right.append(both.choices[0] == better)
         no_choice += both.choices[0] is None
         agreed.append(both.agreed)
         places[both.position_bias] += 1
@@ -221,6 +223,8 @@ def _choices(items: Sequence[Item], said: dict[str, Said], seed: int) -> Choices
 
 
 def _share(values: Sequence[bool], seed: int) -> Measure:
+    if not values:
+        return Measure(None)
     shares = np.array(values, dtype=np.float64)
     interval = ratio_interval(Bootstrap(len(shares), seed), np.arange(len(shares)), shares)
     return _measure(float(shares.mean()), interval, len(shares))

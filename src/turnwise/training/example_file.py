@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -63,7 +63,18 @@ def of_split(examples: Iterable[Example], split: Split) -> tuple[Example, ...]:
     return tuple(example for example in examples if example.split == split)
 
 
-def held_apart(examples: Iterable[Example], what: str) -> None:
+class Sided(Protocol):
+    """What stands on one side, with its sounds and what they were made from."""
+
+    @property
+    def split(self) -> Split: ...
+    @property
+    def sounds(self) -> tuple[str, ...]: ...
+    @property
+    def origins(self) -> tuple[str, ...]: ...
+
+
+def held_apart(examples: Iterable[Sided], what: str) -> None:
     """InputError where a sound, or what it was made from, is both trained on and held out."""
     sides: dict[Split, set[tuple[str, str]]] = {"train": set(), "validation": set()}
     for example in examples:

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,17 +24,19 @@ import numpy as np
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.whole_file import write_whole
-from turnwise.training.checkpoints import Checkpoints, Position
+from turnwise.training.checkpoints import Checkpoints
 from turnwise.training.example_file import Example
 from turnwise.training.growing_file import GrowingFile
+from turnwise.training.kept_models import Chosen, KeptModels
 from turnwise.training.objectives import Objective, Ready
 from turnwise.training.recipe import Stage
 
+SMALLEST_SCALE = 2.0**-10  # of the gradients of fp16; it begins at 2^16
 AHEAD = 2  # steps whose sounds are prepared before they are needed
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is logged of one step, or of one validation (`held_out`)."""
+    """What is logged of one step, of one validation (`held_out`), or of the choice at the end (`chosen`)."""
 
     step: int
     loss: float  # mean over the units: tokens of answers, or pairs
@@ -41,12 +44,14 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     held_out: bool = False
     rate: float = 0.0
     norm: float = 0.0  # length of the gradient, before it was clipped
+    skipped: bool = False  # fp16: the gradient overflowed, no weight was changed, and its scale was halved
     more: dict[str, float] = {}  # means over the units
     seconds: float = 0.0
+    chosen: str = ""  # why this step's weights are the model of the stage
 
     @property
     def key(self) -> str:
-        return f"{self.step} {self.held_out}"
+        return f"{self.step} {self.held_out} {bool(self.chosen)}"
 
 
 class Watch(Protocol):
@@ -68,23 +73,25 @@ class Run(msgspec.Struct, frozen=True):
     accelerator: Any
     watch: Watch
     track: Callable[[Line], None]
+    kept: KeptModels
 
 
-def train_stage(run: Run, scorer: Any, objective: Objective, train: Sequence[Example], held: Sequence[Example]) -> Any:
-    """Train to the end of the stage, from the latest checkpoint on; the prepared module."""
+def train_stage(run: Run, scorer: Any, objective: Objective, train: Sequence[Example], held: Sequence[Example]) -> Chosen:
+    """Train to the end of the stage, from the latest checkpoint on; which step's weights became its model."""
     import torch
 
     stage, accelerator = run.stage, run.accelerator
     if not train or not held:
         raise InputError(f"{run.name}: there are {len(train)} items to train on and {len(held)} held out; both are needed")
-    per_step = accelerator.num_processes * stage.batch * stage.accumulate
-    steps = math.ceil(stage.epochs * len(train) / per_step)
+    per_step = items_per_step(stage, accelerator.num_processes)
+    steps = steps_of(stage, len(train), per_step)
 
     optimizer: Any = torch.optim.AdamW(_groups(scorer, stage.decay), lr=stage.rate, betas=stage.betas)
     _tell_deepspeed(accelerator, stage.batch)
     model, optimizer = accelerator.prepare(scorer, optimizer)
-    checkpoints = Checkpoints(run.folder / "checkpoints", accelerator, stage.keep)
-    done = checkpoints.load_latest(model, per_step)
+    checkpoints = Checkpoints(run.folder / "checkpoints", accelerator, stage.keep, run.kept.best)
+    position = checkpoints.load_latest(model, per_step)
+    done, seen = position.step, position.seen
     log = _log(run, done)
     looked_at = _drawn(held, stage.validate_items, seed_of("held out", run.seed, run.name))
     run.watch.begin(run.name, done, steps)
@@ -113,18 +120,31 @@ def train_stage(run: Run, scorer: Any, objective: Objective, train: Sequence[Exa
                 optimizer.step()
                 optimizer.zero_grad()
 
-        line = _line(run, step + 1, lost, more, units, rate=rate, norm=norm, seconds=time.perf_counter() - began)
-        if not math.isfinite(line.loss):
-            raise EngineError("not-a-number", f"{run.name}: the loss of step {step + 1} is {line.loss}; a lower rate may help")
+        skipped = _skipped(accelerator)
+        norm = 0.0 if skipped else norm
+        line = _line(run, step + 1, lost, more, units, rate=rate, norm=norm, skipped=skipped, seconds=time.perf_counter() - began)
+        # Before anything of this step is kept: weights that are no numbers would be gone on with for ever.
+        _refuse_no_number(run, "loss", line.loss, step + 1)
+        _refuse_no_number(run, "gradient", line.norm, step + 1)
         _tell(run, log, line)
         run.watch.went(step + 1, f"loss {line.loss:.4f}")
 
         last = step + 1 == steps
         if last or (stage.validate_every and (step + 1) % stage.validate_every == 0):
-            _tell(run, log, validate(run, model, objective, looked_at, step + 1))
+            looked = validate(run, model, objective, looked_at, step + 1)
+            _refuse_no_number(run, "held-out loss", looked.loss, step + 1)
+            is_lower = _as_main(accelerator, seen.lower(looked.loss))
+            if is_lower:
+                run.kept.keep_best(model)
+            seen = seen.after(step + 1, looked.loss, is_lower)
+            _tell(run, log, looked)
         if last or (step + 1) % stage.save_every == 0:
-            checkpoints.save(Position(step + 1, per_step, accelerator.num_processes))
-    return model
+            checkpoints.save(msgspec.structs.replace(position, step=step + 1, seen=seen))
+
+    chosen = run.kept.choose(model, stage.export, steps, seen)
+    if log is not None:
+        log.add(Line(step=chosen.step, loss=chosen.loss, units=0, held_out=True, chosen=chosen.why))
+    return chosen
 
 
 def validate(run: Run, model: Any, objective: Objective, held: Sequence[Example], step: int) -> Line:
@@ -150,6 +170,15 @@ def validate(run: Run, model: Any, objective: Objective, held: Sequence[Example]
     model.train()
     all_units = _sum(accelerator, [units])[0]
     return _line(run, step, lost, more, all_units, held_out=True, seconds=time.perf_counter() - began)
+
+
+def items_per_step(stage: Stage, processes: int) -> int:
+    return processes * stage.batch * stage.accumulate
+
+
+def steps_of(stage: Stage, items: int, per_step: int) -> int:
+    """Steps of a stage. Its epochs are the number that was written: 0.1 of 30 items are 3, and not a little more."""
+    return math.ceil(Fraction(str(stage.epochs)) * items / per_step)
 
 
 def learning_rate(stage: Stage, step: int, steps: int) -> float:
@@ -219,7 +248,7 @@ def _log(run: Run, done: int) -> GrowingFile[Line] | None:
         return None
     path = run.folder / "log.jsonl"
     log = GrowingFile(path, Line, lambda line: line.key)
-    kept = [line for line in log.records.values() if line.step <= done]
+    kept = [line for line in log.records.values() if line.step <= done and not line.chosen]
     if len(kept) < len(log.records):
         encode = msgspec.json.Encoder().encode
         write_whole(path, b"".join(encode(line) + b"\n" for line in kept))
@@ -241,6 +270,23 @@ def _sum(accelerator: Any, values: Sequence[float]) -> list[float]:
 
     held = torch.tensor(values, dtype=torch.float32 if accelerator.device.type == "mps" else torch.float64)
     return [float(value) for value in accelerator.reduce(held.to(accelerator.device), "sum")]
+
+
+def _as_main(accelerator: Any, yes: bool) -> bool:
+    """What the main process says: all must do the same, whatever the last bits of their sums are."""
+    return bool(_sum(accelerator, [float(yes and accelerator.is_main_process)])[0])
+
+
+def _refuse_no_number(run: Run, what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise EngineError("not-a-number", f"{run.name}: the {what} of step {step} is {value}; a lower rate may help")
+
+
+def _skipped(accelerator: Any) -> bool:
+    """Whether the step was left out by the scaling of fp16; a scale that has shrunk to nothing will never find its gradient."""
+    if not accelerator.optimizer_step_was_skipped:
+        return False
+    return accelerator.scaler is None or float(accelerator.scaler.get_scale()) > SMALLEST_SCALE
 
 
 def _tell(run: Run, log: GrowingFile[Line] | None, line: Line) -> None:

@@ -22,6 +22,7 @@ from turnwise.foundation.fingerprint import canonical, fingerprint
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.preference import TIE
 from turnwise.listening.sound_questions import Kind
+from turnwise.training.kept_models import Rule
 
 # Temperature and top_p of the five caption files of the published recipe.
 VARIANTS: dict[str, tuple[float, float]] = {
@@ -87,6 +88,9 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     validate_items: int = 500  # held-out items, drawn by the seed; published: 100 and 500
     save_every: int = 100  # steps between checkpoints; what a crash costs at most
     keep: int = 2  # checkpoints that are kept
+    # Which weights become the stage's model: those of the validation with the lowest loss, or those of the last step (published).
+    # Both are kept. Where training does not overfit they are the same.
+    export: Rule = "best"
 
 
 class Sft(Stage, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -121,7 +125,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sft: Sft | None = None
     alld: Alld | None = None
     start: str = ""  # the folder of an earlier training to go on from; "" begins with the base
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU. fp16, as published, overflows more easily
+    # auto: bf16 on a GPU, fp32 on a CPU. Published: fp16, which overflows more easily.
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = True  # forget activations and compute them again: a third more work for several times less memory
     workers: int = 2  # threads that prepare sounds while the model computes
     track: tuple[Literal["tensorboard", "wandb"], ...] = ()  # beside log.jsonl, which is always written
@@ -180,12 +185,14 @@ def training_digest(recipe: Recipe) -> str:
 
 
 def decisive(recipe: Recipe) -> dict[str, Any]:
-    """What of a recipe decides the weights: all but where the items come from, how often is looked and saved, and who watches."""
+    """What of a recipe decides the weights: all but where the items come from, how often is saved, and who watches."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(recipe))
     for key in ("name", "data", "workers", "track"):
         del plain[key]
     for stage in recipe.stages:
-        for key in ("validate_every", "save_every", "keep", "validate_items"):
+        # Where the best weights are chosen, how often and at what is looked decides which these are.
+        looking = ("validate_every", "validate_items") if plain[stage]["export"] == "last" else ()
+        for key in ("save_every", "keep", *looking):
             del plain[stage][key]
     return plain
 
@@ -234,7 +241,7 @@ def _wrong(recipe: Recipe) -> list[str]:
     for name in recipe.stages:
         wrong += _wrong_stage(name, recipe.stage(name))
     if recipe.alld is not None:
-        require(recipe.alld.beta > 0, f"alld.beta: expected above 0, got {recipe.alld.beta:g}")
+        require(0 < recipe.alld.beta <= 100, f"alld.beta: expected above 0, at most 100, got {recipe.alld.beta:g}")
         require(recipe.alld.own_temperature > 0, f"alld.own_temperature: expected above 0, got {recipe.alld.own_temperature:g}")
         require(0 < recipe.alld.own_top_p <= 1, f"alld.own_top_p: expected above 0, at most 1, got {recipe.alld.own_top_p:g}")
         for key in ("own_tokens", "own_batch", "reference_batch"):

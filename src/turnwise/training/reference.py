@@ -8,18 +8,18 @@ tokens for both models; where a tokenizer cuts one of them otherwise, or the ref
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from turnwise.foundation.errors import InputError
+from turnwise.foundation.errors import EngineError, InputError
 from turnwise.listening.ratings import DIMENSIONS, LEVELS, TITLES, Ratings
-from turnwise.speech.special_marks import broken_up
-from turnwise.speech.weights import Placement, at_work, find_weights, free_memory, load, load_reader
+from turnwise.speech.weights import Placement, Weights, at_work, find_weights, free_memory, load, load_reader
 from turnwise.training.alld import answer_scores
-from turnwise.training.audio_batches import NOTHING, answer_tokens, filled_up
+from turnwise.training.audio_batches import NOTHING, answer_tokens, filled_up, unmarked
 from turnwise.training.example_file import Example
 from turnwise.training.own_answers import Own
 from turnwise.training.rank_files import RankFiles
@@ -66,40 +66,70 @@ def refer(
 ) -> Mapping[str, Referred]:
     """The reference's log-probabilities for every example, by its id; `tokenizer` is that of the model to be trained."""
     files = RankFiles(folder, "reference", Referred, lambda referred: referred.id, accelerator)
-    missing = [example for example in examples if example.id not in files.known]
-    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    size = max(1, stage.reference_batch // 2)  # two answers each
+    mine = files.share([examples[first : first + size] for first in range(0, len(examples), size)], lambda example: example.id)
     if mine:
         reading = Reading(stage.reference, stage.reference_revision, tokenizer, placement)
         try:
-            step = max(1, stage.reference_batch // 2)  # two answers each
-            for first in range(0, len(mine), step):
-                part = mine[first : first + step]
+            done = 0
+            for part in mine:
                 files.add(*reading.refer(part, [own[example.id] for example in part]))
-                watch(min(first + step, len(mine)))
+                done += len(part)
+                watch(done)
         finally:
             reading.close()
     return files.all()
+
+
+class Reader:
+    """How the reference reads: its tokens, which for answers must be those of the model that is trained."""
+
+    def __init__(self, name: str, found: Weights, trained: Any) -> None:
+        """`trained` is the tokenizer of the model that is trained."""
+        from transformers import AutoTokenizer
+
+        self.name, self._trained = name, trained
+        self.tokenizer: Any = load_reader(AutoTokenizer, found)
+        if not self.tokenizer.chat_template:
+            raise InputError(f"{name} has no chat template", "name the instruct version of the text model")
+
+    def question(self, text: str) -> list[int]:
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": unmarked(text, self.tokenizer)}], tokenize=False, add_generation_prompt=True
+        )
+        tokens: list[int] = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        return tokens
+
+    def answer(self, answer: str, whole: bool) -> list[int]:
+        """The answer's tokens, which must be those that the trained model is taught."""
+        tokens = answer_tokens(self._trained, answer, whole)
+        # Marks of sound, which only the trained model has, are broken up for both.
+        theirs = answer_tokens(self.tokenizer, unmarked(answer, self._trained), whole)
+        if tokens != theirs:
+            raise InputError(
+                f"the reference {self.name} cuts {answer[:60]!r} into other tokens than the model that is trained",
+                "both must have the same text vocabulary: for Qwen2-Audio a Qwen2 model",
+            )
+        return tokens
 
 
 class Reading:
     """The reference with its weights loaded, frozen."""
 
     def __init__(self, model: str, revision: str, tokenizer: Any, placement: Placement) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
         found = find_weights(model, revision)
-        self._name = model
-        self._trained = tokenizer
-        self._tokenizer: Any = load_reader(AutoTokenizer, found)
-        if not self._tokenizer.chat_template:
-            raise InputError(f"{model} has no chat template", "name the instruct version of the text model")
+        self._reader = Reader(model, found, tokenizer)
         self._network: Any = load(AutoModelForCausalLM, found, placement).requires_grad_(False)
 
     def refer(self, examples: Sequence[Example], own: Sequence[Own]) -> list[Referred]:
-        questions = [self._question(told_in_words(example)) for example in examples]
+        questions = [self._reader.question(told_in_words(example)) for example in examples]
         expert = [self._answer(example.answer, True) for example in examples]
         others = [self._answer(each.answer, each.whole) for each in own]
         sums, tokens = self._scores(list(zip(questions * 2, [*expert, *others], strict=True)))
+        if not all(map(math.isfinite, sums)):
+            raise EngineError("not-a-number", f"{self._reader.name}, the reference, computes {sums}: its numbers overflow")
         n = len(examples)
         return [Referred(e.id, sums[k], sums[n + k], tokens[k], tokens[n + k]) for k, e in enumerate(examples)]
 
@@ -107,29 +137,14 @@ class Reading:
         self._network = None
         free_memory()
 
-    def _question(self, text: str) -> list[int]:
-        safe = broken_up(text, self._tokenizer.all_special_tokens)
-        rendered = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": safe}], tokenize=False, add_generation_prompt=True
-        )
-        tokens: list[int] = self._tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        return tokens
-
     def _answer(self, answer: str, whole: bool) -> list[int]:
-        """The answer's tokens, which must be those that the trained model is taught."""
-        tokens = answer_tokens(self._trained, answer, whole)
-        theirs = answer_tokens(self._tokenizer, answer, whole)
-        if tokens != theirs:
-            raise InputError(
-                f"the reference {self._name} cuts {answer[:60]!r} into other tokens than the model that is trained",
-                "both must have the same text vocabulary: for Qwen2-Audio a Qwen2 model",
-            )
+        tokens = self._reader.answer(answer, whole)
         if max(tokens, default=0) >= self._network.config.vocab_size:
-            raise InputError(f"the reference {self._name} has no token {max(tokens)}, which {answer[:60]!r} needs")
+            raise InputError(f"the reference {self._reader.name} has no token {max(tokens)}, which {answer[:60]!r} needs")
         return tokens
 
     def _scores(self, rows: Sequence[tuple[list[int], list[int]]]) -> tuple[list[float], list[int]]:
-        padding = self._tokenizer.pad_token_id
+        padding = self._reader.tokenizer.pad_token_id
         inputs, labels = filled_up(rows, padding if padding is not None else 0)
         device = self._network.device
         first = int((labels != NOTHING).int().argmax(dim=1).min())

@@ -33,6 +33,7 @@ class Trackers:
             self._run = importlib.import_module("wandb").init(project=project, name=stage, dir=str(folder))
 
     def tell(self, line: Line) -> None:
+        """A step or a validation."""
         side = "held out" if line.held_out else "train"
         step = {} if line.held_out else {"rate": line.rate, "norm": line.norm}
         values = {f"{side}/{name}": value for name, value in {"loss": line.loss, **step, **line.more}.items()}

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from aiohttp import web
 from local_server import served
 from turnwise.agents import program as programs
 from turnwise.agents.agent import AGENTS, Around, Past, RemoteSession, Reply, Timings, View
+from turnwise.agents.roster import command
 from turnwise.agents.roster.command import BASE64_WAV
 from turnwise.endpoints.calls import Call, Usage, recording
 from turnwise.endpoints.endpoint import Endpoint
@@ -233,6 +235,43 @@ def test_an_answer_of_another_form_is_a_fault(desk: Desk, answer: str, cause: st
     assert told in found[1]
 
 
+@pytest.mark.parametrize(
+    ("audio", "told"),
+    [
+        ("pipe.wav", "pipe.wav is no regular file"),
+        ("door.wav", "door.wav is no regular file"),
+        ("/dev/zero", "/dev/zero is no regular file"),
+        ("clips", "clips is no regular file"),
+        ("link.wav", "link.wav is no regular file"),  # to the pipe
+        ("empty.wav", "empty.wav is empty"),
+        ("/proc/self/environ", "/proc/self/environ is empty"),  # whatever can be read of it
+        ("vast.wav", "vast.wav has more than 256 MiB"),
+        ("a\\0b.wav", "cannot be read"),
+        ("x" * 300, "cannot be read: File name too long"),
+    ],
+)
+def test_a_path_to_anything_but_a_file_is_never_opened(desk: Desk, audio: str, told: str) -> None:
+    os.mkfifo(desk.folder / "pipe.wav")
+    (desk.folder / "link.wav").symlink_to("pipe.wav")
+    (desk.folder / "clips").mkdir()
+    (desk.folder / "empty.wav").touch()
+    with (desk.folder / "vast.wav").open("wb") as vast:
+        vast.truncate((256 << 20) + 1)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(os.path.relpath(desk.folder / "door.wav"))
+        cause, message = desk.refused(f"for ask in asks(): say(ask, text='yes', audio='{audio}')", timeout=20.0)
+    assert cause == "contract"
+    assert told in message
+
+
+def test_a_file_that_takes_too_long_to_read_is_a_fault_of_the_turn(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk.folder / "fine.wav").write_bytes(to_wav(TONE))
+    monkeypatch.setattr(command, "LEAST_READING", 0.1)
+    monkeypatch.setattr(command, "read_file", lambda path: time.sleep(2.5))
+    said = desk.refused("for ask in asks(): say(ask, text='yes', audio='fine.wav')", timeout=2.0)
+    assert said == ("timeout", "the file of the answer could not be read within the 2 s of the turn")
+
+
 def test_sound_of_an_agent_that_is_said_to_write_only(desk: Desk) -> None:
     assert desk.refused(ECHO, speaks=False)[1] == "the answer has sound, and the agent is declared with speaks = false"
 
@@ -350,6 +389,26 @@ def test_a_program_that_cannot_be_started_is_for_the_user_to_mend(desk: Desk) ->
         start(command=[str(desk.folder / "plain.txt")])
     with pytest.raises(InputError, match="elsewhere is not a folder"):
         start(command=["true"], working_directory=str(desk.folder / "elsewhere"))
+
+
+def test_whether_a_program_can_be_started_is_seen_without_starting_it(desk: Desk) -> None:
+    (desk.folder / "plain").write_text("#!/bin/sh\ntouch started\n")
+    told = {
+        "no-such-program-here": r"'no-such-program-here' is not found along PATH",
+        "./nowhere": "nowhere is not there",
+        "./plain": "plain is not executable",
+        str(desk.folder): "is not there",
+    }
+    for program, message in told.items():
+        with pytest.raises(InputError, match=message):
+            AGENTS.build("command", {"command": [program], "working_directory": str(desk.folder)}).look_around()
+    with pytest.raises(InputError, match="elsewhere is not a folder"):
+        AGENTS.build("command", {"command": ["true"], "working_directory": str(desk.folder / "elsewhere")}).look_around()
+    (desk.folder / "plain").chmod(0o755)
+    for program in ("./plain", "true", sys.executable):
+        AGENTS.build("command", {"command": [program], "working_directory": str(desk.folder)}).look_around()
+    AGENTS.build("command", {"url": "http://127.0.0.1:1"}).look_around()
+    assert not (desk.folder / "started").exists()
 
 
 # ---------------------------------------------------------------- several at a time

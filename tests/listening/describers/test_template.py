@@ -72,6 +72,23 @@ def test_what_was_not_rated_is_said_with_its_reason() -> None:
     )
 
 
+def test_all_that_are_lowest_alike_are_named() -> None:
+    maker = DESCRIBERS.build("template").open()
+    ratings = Ratings(2.4, 1.8, 3.6, 1.84, 3.9)
+    assert "What lowers the overall quality most are, alike, the noise and discontinuity." in maker.describe(ratings, seed=1)
+    diverse = DESCRIBERS.build("template", {"preset": "diverse"}).open()
+    for seed in range(30):
+        text = diverse.describe(ratings, seed=seed)
+        assert "noise and discontinuity" in text
+        assert check(text, ratings).faithful
+    bad = Ratings(1.0, 1.0, 1.0, 1.0, 1.0)
+    assert maker.compare(bad, bad, seed=1).startswith(
+        "Neither is better, since their overall ratings differ by no more than 0.1: "
+    )
+    wide = DESCRIBERS.build("template", {"tie": 2.0}).open()
+    assert check_comparison(wide.compare(A, B, seed=1), A, B, 2.0) == ()
+
+
 def test_nothing_wrong_with_the_parts() -> None:
     maker = DESCRIBERS.build("template").open()
     assert "None of this lowers the overall quality much." in maker.describe(Ratings(4.5, 4.5, 4.5, 4.5, 4.5), seed=1)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from damaged_speech import SHARED, SPEECH, made_voice
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.audio_files import read_sound
+from turnwise.foundation.audio_files import read_sound, write_sound
 from turnwise.foundation.errors import InputError, MissingDependency
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import place_of
+from turnwise.listening.ears import Choice, Hearing
 from turnwise.listening.listener import LISTENERS, Listening
 from turnwise.listening.listeners import nisqa
 from turnwise.listening.ratings import DIMENSIONS
+from turnwise.listening.row import Row
+from turnwise.listening.session import Listening as Session
 from turnwise.listening.windows import hear
 from turnwise.quality.estimator import ESTIMATORS
 
@@ -87,6 +92,27 @@ def test_identity_names_the_weights() -> None:
         "estimator": ESTIMATORS.identity("nisqa", {"weights": str(WEIGHTS)}),
     }
     assert place_of(built) == "device"
+
+
+@needs_weights
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_rows_are_the_same_in_one_process_and_in_several(tmp_path: Path) -> None:
+    """One with as many threads as it likes, and two, each with a network of its own."""
+    torch.set_num_threads(2)
+    sound = made_voice(4.0)
+    paths = [tmp_path / f"{k}.wav" for k in range(4)]
+    for k, path in enumerate(paths):
+        write_sound(Sound(np.ascontiguousarray(sound.samples[: 16000 * (k + 1)] / (k + 1)), 16000), path)
+    hearing = Hearing(Choice("nisqa", {"weights": str(WEIGHTS)}))
+    assert hearing.seat() == "worker"
+
+    async def rows(jobs: int) -> list[Row]:
+        async with Session(hearing, jobs=jobs) as session:
+            return [row async for row in session.rows(paths)]
+
+    one, two = (asyncio.run(rows(jobs)) for jobs in (1, 2))
+    assert [len(row.troubles) for row in one] == [0] * 4
+    assert one == two
 
 
 def test_absent_weights_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

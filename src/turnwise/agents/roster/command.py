@@ -15,7 +15,8 @@ told.
 An answer is measured from sending the request to having all of it, unless it brings its own timings; limits and failed attempts
 of an endpoint are left out, and what a program answers while it is still being started is not measured. An agent is named by its
 options and by every file among its arguments, so that an edited program is another agent; modules it imports and what a server
-runs are not seen: that is what `version` is for. Faults: `program-died`, `timeout`, `contract` (an answer of another form),
+runs are not seen: that is what `version` is for. The file of an answer must be a regular one of at most 256 MiB; it is read
+within the time of the turn. Faults: `program-died`, `timeout`, `contract` (an answer of another form),
 `agent-error` (the agent's own word), and those of the line to a server. Needs nothing. The licence is that of the program.
 """
 
@@ -26,6 +27,9 @@ import base64
 import itertools
 import math
 import os
+import shlex
+import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +56,8 @@ from turnwise.speech.clip_store import ClipStore
 
 Format = Literal["flac", "wav"]
 BASE64_WAV = "UklGR"  # how base64 of "RIFF" begins
+LARGEST = 256 << 20  # bytes of the file of an answer; an hour of 16-bit sound at 24 kHz has 173 MB
+LEAST_READING = 5.0  # seconds to read the file of an answer that came at the last moment
 _WHOLE = 64 << 20  # bytes; larger files among the arguments are named by their size and their first MiB
 
 
@@ -99,6 +105,23 @@ class OwnAgent:
     version: str
     models: tuple[str, ...]
     place: Place = "driver"
+
+    def look_around(self) -> None:
+        """Whether the program can be started here: an InputError where it cannot."""
+        if not self.command:
+            return
+        program, folder = self.command[0], self.working_directory
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder", "it is the working_directory of the command")
+        if os.sep not in program:
+            if shutil.which(program) is None:
+                raise InputError(f"the program {program!r} is not found along PATH", "install it, or give its path")
+        elif not (folder / program).is_file():
+            raise InputError(f"the program {folder / program} is not there", "a path starts in working_directory")
+        elif not os.access(folder / program, os.X_OK):
+            raise InputError(
+                f"the program {folder / program} is not executable", f"chmod +x {shlex.quote(str(folder / program))}"
+            )
 
     def identity(self) -> Mapping[str, str]:
         files = {}
@@ -180,10 +203,15 @@ class ProgramSession:
                 ready = program.answered > 0
                 started = time.perf_counter()
                 line = await program.ask(request.id, msgspec.json.encode(request), self._own.timeout)
-                seconds = time.perf_counter() - started if ready else None
+                took = time.perf_counter() - started
                 answer = _convert(msgspec.json.decode, line)
                 # While the files it was given are there: it may answer with one of them.
-                return await asyncio.to_thread(_reply, self._own, self._clips, answer, seconds, notes)
+                reading = asyncio.to_thread(_reply, self._own, self._clips, answer, took if ready else None, notes)
+                try:
+                    return await asyncio.wait_for(reading, max(self._own.timeout - took, LEAST_READING))
+                except TimeoutError:
+                    late = f"the file of the answer could not be read within the {self._own.timeout:g} s of the turn"
+                    raise EngineError("timeout", late) from None
 
     async def close(self) -> None:
         await asyncio.gather(*(program.end() for program in self._programs))
@@ -336,11 +364,32 @@ def _sound(audio: str, own: OwnAgent) -> tuple[Sound, tuple[str, ...]]:
         if received.sound is None:
             raise EngineError("empty-audio", "the answer's sound has no samples")
         return received.sound, received.notes
+    path = own.working_directory / audio
+    wrong = _not_a_file(path)
+    if wrong:
+        raise EngineError("contract", f"the answer's audio: {path} {wrong}")
     try:
-        read = read_file(own.working_directory / audio)
+        read = read_file(path)
     except InputError as error:
         raise EngineError("contract", f"the answer's audio: {error.message}") from error
     return read.sound, (read.note,) if read.note else ()
+
+
+def _not_a_file(path: Path) -> str:
+    """Why something is not opened at all: a pipe, a socket or a device may keep a reader waiting for ever, and so may the files
+    of /proc, which have no size.
+    """
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return "does not exist"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+    if not stat.S_ISREG(about.st_mode):
+        return "is no regular file"
+    if not about.st_size:
+        return "is empty"
+    return f"has more than {LARGEST >> 20} MiB" if about.st_size > LARGEST else ""
 
 
 def _content(path: Path) -> str:

@@ -1,9 +1,9 @@
 """Describes ratings by fixed sentences: no model, no network, the same words for the same ratings.
 
 Says the level of noise, coloration, discontinuity and loudness in the words of the listening tests, with the ratings; names what
-lowers the overall quality most, where something is rated at most fair; and ends with the overall rating ("MOS: 2.4"). A
-rating that does not exist is told with its reason. A comparison follows the rule of `listening/preference.py` and ends with
-`[SpeechA]`, `[SpeechB]` or `[Tie]`.
+lowers the overall quality most, where something is at the third level or below (several, where the lowest read alike); and ends
+with the overall rating ("MOS: 2.4"). A rating that does not exist is told with its reason. A comparison follows the rule of
+`listening/preference.py` and ends with `[SpeechA]`, `[SpeechB]` or `[Tie]`.
 
 Options: `preset`, "plain" (default) or "diverse", which words and orders its sentences by the seed; `tie` (0.1), by how much two
 overall ratings may differ and still count as equal.
@@ -29,11 +29,12 @@ PRESETS = ("plain", "diverse")
 _FAIR = 3  # the highest level that counts as a fault
 _CULPRITS: dict[Dimension, str] = {"noi": "noise", "col": "coloration", "dis": "discontinuity", "loud": "low loudness"}
 _OPENINGS = ("The speech is {}.", "This recording is {}.", "What is heard is {}.", "To a listener the speech is {}.")
+# Of one culprit, and of several that are rated alike.
 _BLAMES = (
-    "What lowers the overall quality most is the {}.",
-    "The {} weighs most on the whole.",
-    "Above all the {} takes from it.",
-    "A listener would mostly hold the {} against it.",
+    ("What lowers the overall quality most is the {}.", "What lowers the overall quality most are, alike, the {}."),
+    ("The {} weighs most on the whole.", "The {} weigh most, and alike, on the whole."),
+    ("Above all the {} takes from it.", "Above all the {} take from it, alike."),
+    ("A listener would mostly hold the {} against it.", "A listener would mostly hold the {} against it, alike."),
 )
 _PRAISES = (
     "None of this lowers the overall quality much.",
@@ -85,7 +86,7 @@ class Template:
             return f"Neither can be preferred: {rule.reason}."
         quality = [f"{words('mos', mos)} (mos {mos:.1f})" for mos in (first.mos, second.mos)]
         if rule.winner == "tie":
-            opening = f"SpeechA and SpeechB are equally good within the margin of {self.tie:g}: "
+            opening = f"Neither is better, since their overall ratings differ by no more than {self.tie:g}: "
             opening += f"SpeechA has the overall quality {quality[0]}, SpeechB the overall quality {quality[1]}."
         else:
             better, worse = ("A", "B") if rule.winner == "first" else ("B", "A")
@@ -116,9 +117,12 @@ def _levelled(aspect: Dimension, ratings: Ratings) -> str:
 def _effect(draw: Random | None, rated: list[Dimension], ratings: Ratings, mos: float) -> str:
     """What the aspects do to the whole."""
     values = {aspect: ratings.value(aspect) or 0.0 for aspect in rated}
-    worst = min(ASPECTS, key=lambda aspect: values.get(aspect, 9.0))
-    if level(values[worst]) <= _FAIR:
-        return _chosen(draw, _BLAMES).format(_CULPRITS[worst])
+    lowest = min(values.values())
+    if level(lowest) <= _FAIR:
+        # Those that read the same to one decimal are alike.
+        worst = [_CULPRITS[aspect] for aspect in ASPECTS if aspect in values and f"{values[aspect]:.1f}" == f"{lowest:.1f}"]
+        one, several = _BLAMES[0] if draw is None else draw.choice(_BLAMES)
+        return one.format(worst[0]) if len(worst) == 1 else several.format(_listed(worst))
     return _chosen(draw, _PRAISES) if level(mos) > _FAIR else _UNEXPLAINED
 
 

@@ -35,6 +35,7 @@ from importlib.metadata import version
 from typing import Any, ClassVar
 
 import msgspec
+import numpy as np
 
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.lineage import lineage
@@ -50,6 +51,9 @@ from turnwise.speech.level import SHORTEST_LOUDNESS, loudness
 
 # The models and their options. The three listeners of PLCMOS are those its curve was fitted to; they give 0.06 less than sixty.
 MODELS: Mapping[str, Mapping[str, Any]] = {"dnsmos": {"ratings": "mos"}, "plcmos": {"listeners": 3}}
+
+SILENT = 2.0**-15  # of full scale, one step of 16-bit PCM
+SILENCE = 1.0  # seconds
 
 
 def listener() -> EmbeddedListener:
@@ -92,16 +96,19 @@ class EmbeddedListening:
         values: dict[Dimension, float] = {}
         sources: dict[Dimension, str] = {}
         missing: dict[Dimension, str] = {}
+        notes = remarks(sound)
+        sound = without_silent_ends(sound)
         under, between, gone, share = noise(sound), band(sound), dropouts(sound), clipped(sound)
         assert under is not None and between is not None  # only a silent sound has none
-        values["noi"] = rating_curves.noi(under.heard)
+        values["noi"] = rating_curves.noi(under.heard, share)
         sources["noi"] = f"signal rule (noise {-under.heard:.0f} dB below the voice band by band, {under.ratio:.0f} dB overall)"
         values["col"] = rating_curves.col(between.low, between.high, share)
         sources["col"] = (
             f"signal rule (voice from {between.low:.0f} to {between.high:.0f} Hz, {100 * share:.1f} % of the samples clipped)"
         )
         concealment = self._raters["plcmos"].rate(sound).value("plcmos")
-        deficit = rating_curves.plcmos_deficit(concealment, values["noi"], values["col"])
+        # PLCMOS hears the noise as it is, not as it would be beside a voice that was not clipped.
+        deficit = rating_curves.plcmos_deficit(concealment, rating_curves.noi(under.heard, 0.0), values["col"])
         values["dis"] = rating_curves.dis(gone.lost, gone.repeated, deficit)
         sources["dis"] = (
             f"signal rules and PLCMOS ({100 * gone.lost:.1f} % of the speech lost in {gone.gaps} gaps, "
@@ -117,4 +124,12 @@ class EmbeddedListening:
             overall = self._raters["dnsmos"].rate(sound).value("mos")
             values["mos"] = rating_curves.mos(overall, {name: values[name] for name in ASPECTS})
             sources["mos"] = f"DNSMOS P.808 and the four ratings beside it (P.808 {overall:.2f})"
-        return rated(values, sources, missing, remarks(sound))
+        return rated(values, sources, missing, notes)
+
+
+def without_silent_ends(sound: Sound) -> Sound:
+    """The sound with at most a second of digital silence before and after: P.808 rates windows of 9 s, and empty ones low."""
+    heard = np.flatnonzero(np.abs(sound.samples) > SILENT)
+    kept = round(SILENCE * sound.rate)
+    first, last = max(0, int(heard[0]) - kept), min(len(sound.samples), int(heard[-1]) + 1 + kept)
+    return sound if last - first == len(sound.samples) else Sound(sound.samples[first:last], sound.rate)

@@ -6,8 +6,9 @@ rate, so that 8 kHz count as a narrow band. Its ratings lean on each other: nois
 in the listening tests. Where only one of them should move, `embedded` keeps them better apart.
 
 Option: `weights`, the path of nisqa.tar (by default `$TURNWISE_NISQA`, else where torchmetrics keeps it). Needs torch (extra
-`local`) and that file, which is CC BY-NC-SA 4.0: not for commercial use, and yours to fetch. Loads in about a second; two to five
-hundredths of a sound's length on one core. `nisqa_tts.tar` gives none of the five and is refused.
+`local`) and that file, which is CC BY-NC-SA 4.0: not for commercial use, and yours to fetch. Loads in about a second; one
+hundredth of a sound's length on one core. The network is small: a folder is rated in several processes, each with its own, one
+sound after the other, as several sounds in one pass take as long. `nisqa_tts.tar` gives none of the five and is refused.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class NisqaListener(msgspec.Struct, frozen=True):
     """The estimator, not yet opened."""
 
     place: ClassVar[Place] = "device"
+    everywhere: ClassVar[bool] = True
     longest: ClassVar[float] = 52.0  # seconds, 1300 segments 40 ms apart
 
     estimator: Estimator
