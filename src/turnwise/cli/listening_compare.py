@@ -26,6 +26,8 @@ from turnwise.listening.session import Listening
 if TYPE_CHECKING:
     from turnwise.listening.paired_systems import Standing
 
+SPREAD = 1e-6  # of an interval that says anything
+
 
 async def compare_files(
     paths: Sequence[Path], asked: Asked, results: Results | None, *, as_json: bool, published: Path | None
@@ -178,13 +180,18 @@ def _print_standing(found: Standing) -> None:
     if found.ranking is not None and found.ranking.strengths:
         click.echo()
         share, turns = f"{found.ranking.confidence:.0%}", found.ranking.turns
-        click.echo(f"Bradley-Terry strengths (log, mean 0) with {share} intervals over {turns} turns:")
+        click.echo(
+            f"Bradley-Terry strengths (log, mean 0; one tie added to each pair) with {share} intervals over {turns} turns:"
+        )
         for place, one_of in enumerate(found.ranking.strengths, start=1):
-            known = one_of.low is not None and one_of.high is not None
+            # Where every turn says the same, all resamples are alike: their spread of nothing is no certainty.
+            known = one_of.low is not None and one_of.high is not None and one_of.high - one_of.low > SPREAD
             interval = f"[{_signed(one_of.low or 0.0)}, {_signed(one_of.high or 0.0)}]" if known else "no interval"
             click.echo(f"{place:>3}. {_signed(one_of.value)} {interval:>16}  {plain_text(one_of.system)}")
         if found.ranking.separated:
-            click.echo("Some systems never lost: their lead and its interval follow from the one tie added to each pair.")
+            click.echo(
+                "Some systems never lost: no finite lead follows from the data, this one follows from the added ties."
+            )
     for system, count in found.unpaired.items():
         if count:
             click.echo(f"left out: {count} turns that only {plain_text(system)} has rated")
