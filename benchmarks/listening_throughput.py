@@ -254,13 +254,14 @@ def compared(name: str, peer: str, weights: str, folder: Path, jobs: int, say: C
     paths = sorted(folder.iterdir())
     lengths = [soundfile.info(path).duration for path in paths]
     options = ["--listener", name, "--jobs", str(jobs), *(["--listener-option", f"weights={weights}"] if weights else [])]
+    command(paths[:1], options)  # so that what is read from the disk to start is at hand for all
     few = command(paths[:FEW], options)
     loops = {what: child(what, weights, folder) for what in (f"listener {name}", f"models {name}", peer)}
     many = command(paths, options)
     ours = {clock: (many[clock] - few[clock]) / sum(lengths[FEW:]) for clock in ("seconds", "processor")}
     result: dict[str, Any] = {
-        "sound_per_second": round(1 / ours["seconds"], 1),
-        "sound_per_processor_second": round(1 / ours["processor"], 1),
+        "sound_per_second": _ratio(1, ours["seconds"]),
+        "sound_per_processor_second": _ratio(1, ours["processor"]),
         "start_processor_seconds": round(few["processor"] - ours["processor"] * sum(lengths[:FEW]), 1),
         f"MiB_at_{FEW}_files": few["MiB"],
         f"MiB_at_{len(paths)}_files": many["MiB"],
@@ -273,14 +274,17 @@ def compared(name: str, peer: str, weights: str, folder: Path, jobs: int, say: C
     for what, spent in loops.items():
         if spent is not None:
             per_sound = {clock: spent[clock] / sum(lengths[:FEW]) for clock in ("seconds", "processor")}
-            ratios = {clock: round(per_sound[clock] / ours[clock], 2) for clock in per_sound}
+            ratios = {clock: _ratio(per_sound[clock], ours[clock]) for clock in per_sound}
             label = what.partition(" ")[0]
             result[f"ratio_to_{label}"], result[f"processor_ratio_to_{label}"] = ratios["seconds"], ratios["processor"]
-            per_second = 1 / per_sound["processor"]
-            say(
-                f"  {what}: {per_second:.1f}; the command is {ratios['processor']} times as fast, {ratios['seconds']} by the clock"
-            )
+            factor = f"the command is {ratios['processor']} times as fast, {ratios['seconds']} by the clock"
+            say(f"  {what}: {1 / per_sound['processor']:.1f}; {factor}")
     return result
+
+
+def _ratio(theirs: float, ours: float) -> float | None:
+    """None where other work on the machine made the few files take longer than all of them."""
+    return round(theirs / ours, 2) if ours > 0 else None
 
 
 def long_recording(folder: Path, hours: float, say: Callable[[str], None]) -> dict[str, Any]:

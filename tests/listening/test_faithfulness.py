@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from turnwise.listening.faithfulness import check, check_comparison
@@ -189,3 +191,19 @@ def test_comparisons() -> None:
 )
 def test_what_a_comparison_says_of_both(text: str, kinds: list[str]) -> None:
     assert [one.kind for one in check_comparison(f"{text}\n[SpeechA]", A, B)] == kinds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 15000 + '"score": 1,' * 400,
+        "severe " * 3000,
+        "SpeechA " * 2500 + "better than SpeechB",
+        "|mos|noi|\n" + "|1|2|\n" * 3000,
+    ],
+)
+def test_a_text_that_runs_away_is_checked_in_no_time(text: str) -> None:
+    began = time.perf_counter()
+    check(text, A)
+    check_comparison(text, A, B)
+    assert time.perf_counter() - began < 15

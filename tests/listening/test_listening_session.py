@@ -20,6 +20,7 @@ from listening_double import BREAKS, KILLS, LISTENER, UNRATED, record
 from servers.chat_server import Given, Request, chatting
 from turnwise.endpoints.endpoint import Endpoint
 from turnwise.endpoints.remote import BudgetSpent, Remote
+from turnwise.foundation.errors import StorageError
 from turnwise.foundation.fingerprint import file_digest
 from turnwise.listening.ears import Choice, Hearing
 from turnwise.listening.results import Results
@@ -199,6 +200,28 @@ def test_a_file_that_changes_or_goes_while_it_is_heard(tmp_path: Path, monkeypat
     monkeypatch.undo()
     again, found = listened([changed, late], hearing(), tmp_path / "listen.jsonl")
     assert found == 1 and again[0].ratings is not None and again[0].ratings.mos == 4.0
+
+
+def test_a_disk_that_is_full_ends_the_session_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diary, kept = tmp_path / "diary", tmp_path / "listen.jsonl"
+    paths = folder(tmp_path / "sounds", 6)
+    how = hearing(diary=str(diary))
+    write = Results._write
+
+    def full(self: Results, data: bytes) -> None:
+        if kept.stat().st_size > 1500:
+            write(self, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        write(self, data)
+
+    monkeypatch.setattr(Results, "_write", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        listened(paths, how, kept)
+    whole = kept.read_bytes().count(b"\n") - 1
+    assert 0 < whole < 6 and kept.read_bytes().endswith(b"}\n")
+    monkeypatch.undo()
+    rows, found = listened(paths, how, kept)
+    assert found == whole and all(row.ratings for row in rows)
 
 
 def test_the_same_content_twice_is_the_same_row_twice(tmp_path: Path) -> None:

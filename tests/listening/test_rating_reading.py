@@ -126,7 +126,16 @@ def test_numbers_know_what_they_are_said_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1 " * 20000, "overall " * 5000 + " 3 " * 3000, "noise, 3 " * 5000, "1 to 5 " * 5000, "<think>" * 9000]
+    "text",
+    [
+        "1 " * 20000,
+        "overall " * 5000 + " 3 " * 3000,
+        "noise, 3 " * 5000,
+        "1 to 5 " * 5000,
+        "<think>" * 9000,
+        "|1" * 8000,
+        "(1 " * 6000,
+    ],
 )
 def test_a_text_that_runs_away_is_read_in_no_time(text: str) -> None:
     began = time.perf_counter()

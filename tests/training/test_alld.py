@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2AudioForCondi
 
 import tiny_describer
 from tiny_describer import caption, comparison, write_examples
+from tiny_omni import _tokenizer
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.speech.weights import Placement
 from turnwise.training.alld import alld_losses, scorer
@@ -169,8 +171,6 @@ def test_gradients_flow_to_the_model_alone_and_towards_the_expert(
 
 
 def test_a_reference_that_read_other_tokens_is_noticed(processor: Any, examples: Any, referred: Any) -> None:
-    import msgspec
-
     wrong = {**referred, "b": msgspec.structs.replace(referred["b"], own_tokens=99)}
     objective = Aligning(processor, Alld(), OWN, wrong)
     ready = objective.ready(examples)
@@ -199,6 +199,25 @@ def test_a_reference_with_other_tokens_is_refused(root: Path, processor: Any, ex
     reading = Reading(str(tmp_path / "other"), "main", processor.tokenizer, ON_CPU)
     with pytest.raises(InputError, match=r"cuts 'MOS: 2.0' into other tokens"):
         reading.refer(examples[:1], [OWN["a"]])
+
+
+def test_marks_of_sound_are_text_to_both(processor: Any, examples: Any, tmp_path: Path) -> None:
+    """The text model has no such mark; the answer is broken up for both in the same way."""
+    tiny_describer.expert(tmp_path / "deaf", tokenizer=_tokenizer({}, ["<|im_start|>"]))
+    reading = Reading(str(tmp_path / "deaf"), "main", processor.tokenizer, ON_CPU)
+    marked = msgspec.structs.replace(examples[0], answer="A <|AUDIO|> of noise. MOS: 2.0")
+    (found,) = reading.refer([marked], [OWN["a"]])
+    assert found.expert_tokens == len("A < |AUDIO|> of noise. MOS: 2.0") + 1
+
+
+def test_a_reference_that_overflows_is_told(root: Path, processor: Any, examples: Any) -> None:
+    """And nothing of it is written down: a number that is none cannot be read again."""
+    reading = Reading(str(root / "expert"), "main", processor.tokenizer, ON_CPU)
+    with torch.no_grad():
+        reading._network.lm_head.weight.fill_(torch.inf)
+    with pytest.raises(EngineError, match="its numbers overflow") as caught:
+        reading.refer(examples[:1], [OWN["a"]])
+    assert caught.value.cause == "not-a-number"
 
 
 def test_a_reference_that_cannot_talk_is_refused(root: Path, processor: Any, tmp_path: Path) -> None:

@@ -117,6 +117,15 @@ def test_an_answer_without_an_end_and_with_marks_in_it(processor: Any) -> None:
     assert broken[-1] == end
 
 
+def test_moments_of_sound_in_an_answer_are_text(folder: Path) -> None:
+    """Marks that were added as ordinary tokens, as Qwen2-Audio has one for every fiftieth of a second."""
+    tokenizer: Any = Qwen2AudioProcessor.from_pretrained(folder).tokenizer
+    tokenizer.add_tokens(["<|0.02|>"])
+    number = tokenizer.convert_tokens_to_ids("<|0.02|>")
+    assert number in tokenizer("it breaks at <|0.02|>")["input_ids"]
+    assert number not in answer_tokens(tokenizer, "it breaks at <|0.02|>")
+
+
 def test_what_cannot_be_heard_to_its_end_is_refused_before_training(processor: Any, tmp_path: Path) -> None:
     assert longest_of(processor) == 1.0
     path = write_examples(tmp_path / "e.jsonl", [caption("a", 2.0), caption("b", 2.0)])

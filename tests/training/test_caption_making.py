@@ -89,8 +89,10 @@ def test_a_corpus_whose_parts_share_recordings_is_refused(root: Path, tmp_path: 
     table = tmp_path / "corpus" / "NISQA_VAL_SIM" / "NISQA_VAL_SIM_file.csv"
     table.write_text(table.read_text().replace("rec1_0.wav", "rec0_0.wav").replace("c00000_rec0_0", "c00000_rec1_0")
                      .replace("c00001_rec0_0", "c00001_rec1_0").replace("c00002_rec0_0", "c00002_rec1_0"))  # fmt: skip
-    with pytest.raises(InputError, match=r"among them the recording rec0_0\.wav"):
-        make_examples(made_by(tmp_path, tmp_path))
+    with chatting(answer="x") as server:
+        with pytest.raises(InputError, match=r"among them the recording rec0_0\.wav"):
+            make_examples(through(tmp_path, tmp_path, server.endpoint()))
+        assert server.requests == []  # before anything is paid for
 
 
 # ---------------------------------------------------------------- a language model behind a server

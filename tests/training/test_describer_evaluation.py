@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -126,6 +127,20 @@ def test_choices_in_both_orders() -> None:
     silent = evaluate(items, answered(items, "[Tie]", "Both [SpeechA] [SpeechB]"), seed=1).choices
     assert silent is not None
     assert (silent.accuracy.value, silent.no_choice) == (0.0, 1)
+
+
+def test_a_pair_whose_better_one_is_not_known_is_not_counted_as_wrong() -> None:
+    first, second = caption("x", 2.0, "validation"), caption("y", 4.0, "validation")
+    unknown = msgspec.structs.replace(second.ratings[0], mos=None, missing={"mos": "not asked for"})
+    blind = msgspec.structs.replace(comparison("blind", first, second), ratings=(first.ratings[0], unknown), sounds=("p", "q"))
+    items = items_of([comparison("a", first, second), blind])
+    swapped = {"a": "[SpeechA]", "blind": "[SpeechA]"}
+    found = evaluate(items, answered(items, "[SpeechB]", "[SpeechB]", swapped=swapped), seed=1).choices
+    assert found is not None
+    assert (found.accuracy.value, found.accuracy.n, found.agreed.value, found.agreed.n) == (1.0, 1, 1.0, 2)
+    alone = evaluate(items[1:], answered(items[1:], "[SpeechB]", swapped=swapped), seed=1).choices
+    assert alone is not None
+    assert (alone.accuracy.value, alone.accuracy.n) == (None, 0)
 
 
 def test_bleu_is_that_of_sacrebleu_with_all_texts_of_a_sound_as_references() -> None:

@@ -18,11 +18,12 @@ from safetensors.torch import load_file
 import tiny_describer
 from tiny_describer import Quiet, caption, comparison, recipe, write_examples
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.audio_files import read_sound
+from turnwise.foundation.audio_files import read_sound, write_sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.listener import LISTENERS
 from turnwise.listening.ratings import Ratings
+from turnwise.listening.sound_model import SoundModel
 from turnwise.training import trackers
 from turnwise.training.describer_evaluation import evaluate_describer, last_model
 from turnwise.training.describer_training import train_describer
@@ -134,6 +135,34 @@ def test_evaluation_of_what_it_knows(learned: tuple[Path, Recipe, Path]) -> None
     before = texts.read_bytes()
     again, other = evaluate_describer(made, root / "out", str(model), batch=4, most_tokens=12, watch=lambda done, of: None)
     assert (again, other, texts.read_bytes()) == (found, path, before)
+
+
+def test_a_model_that_was_taught_nothing_is_asked_what_the_examples_ask(
+    learned: tuple[Path, Recipe, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What training has to beat is measured by the same question; what was taught is asked as it was taught."""
+    root, made, model = learned
+    asked: list[Any] = []
+    plain = SoundModel.open
+
+    def spied(self: SoundModel, questions: Any = None) -> Any:
+        asked.append(questions)
+        return plain(self, questions)
+
+    monkeypatch.setattr(SoundModel, "open", spied)
+    for name in (model, root / "base"):
+        evaluate_describer(made, tmp_path, str(name), batch=4, most_tokens=2, watch=lambda done, of: None)
+    assert asked == [{}, {"caption": "Rate it."}]
+
+
+def test_what_a_model_cannot_hear_is_not_evaluated(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
+    _, made, model = learned
+    path = write_examples(tmp_path / "e.jsonl", [caption("t0", 2.0), caption("v0", 2.0, "validation")])
+    write_sound(tiny_sound(1.2), tmp_path / "v0.wav")
+    long = msgspec.structs.replace(made, data=msgspec.structs.replace(made.data, examples=str(path)))
+    with pytest.raises(InputError, match=r"v0.wav has 1.2 s and the model hears 1 s"):
+        evaluate_describer(long, tmp_path / "out", str(model), batch=4, most_tokens=2, watch=lambda done, of: None)
+    assert not list(tmp_path.rglob("texts.*"))
 
 
 def test_the_card_says_what_it_is(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
@@ -385,6 +414,7 @@ def test_forgetting_activations_changes_no_weight(aligned: tuple[Path, Recipe, P
     for after, ears in ((found[0], False), (found[2], True)):
         moved = {key for key in base if not torch.equal(base[key], after[key])}
         assert any("audio_tower" in key for key in moved) == ears
+        assert not any("embed_positions" in key for key in moved)  # what is fixed stays so
         assert any("language_model" in key for key in moved)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -21,10 +22,11 @@ from safetensors.torch import load_file
 import tiny_describer
 from tiny_describer import Quiet, caption, comparison, recipe, write_examples
 from turnwise.foundation.errors import EngineError, InputError
+from turnwise.training import loop
 from turnwise.training.describer_training import train_describer
 from turnwise.training.growing_file import read_lines
 from turnwise.training.kept_models import KeptModels
-from turnwise.training.loop import Line, items_of_step, learning_rate
+from turnwise.training.loop import Line, items_of_step, learning_rate, steps_of
 from turnwise.training.objectives import Fitting
 from turnwise.training.recipe import Sft, load_recipe
 
@@ -76,6 +78,20 @@ def test_every_epoch_has_every_item_once_in_an_order_of_its_own() -> None:
     assert items_of_step(3, 4, 20, 7, "alld") != places[12:16]
 
 
+def stopped(command: list[str], out: Path, lines: int, number: signal.Signals) -> tuple[int, str]:
+    """Exit code and standard error of a training that is sent a signal once its log has so many lines."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        log = out / "sft" / "log.jsonl"
+        until = time.monotonic() + 120
+        while process.poll() is None and (not log.is_file() or log.read_bytes().count(b"\n") < lines):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, errors = process.communicate()
+    return process.returncode, errors
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(root: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of an epoch, then --resume: weights and log are those of a training that nothing happened to."""
     stage = {"epochs": 4, "batch": 1, "accumulate": 2, "rate": 3e-3, "save_every": 4, "validate_every": 3}
@@ -96,17 +112,13 @@ dropout = 0.2
     undisturbed = train_describer(made, tmp_path / "undisturbed", resume=False, watch=Quiet())
 
     killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "turnwise", "train", "describer", str(path), "--out", str(killed)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        log = killed / "sft" / "log.jsonl"
-        until = time.monotonic() + 120
-        while process.poll() is None and (not log.is_file() or log.read_bytes().count(b"\n") < 8):
-            assert time.monotonic() < until
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL, errors.decode()[-2000:]
+    begin = [sys.executable, "-m", "turnwise", "train", "describer", str(path), "--out", str(killed)]
+    # Ctrl-C before the first checkpoint, then SIGKILL after it.
+    code, errors = stopped(begin, killed, 2, signal.SIGINT)
+    assert (code, "Traceback" in errors) == (130, False), errors[-2000:]
+    assert "stopped; what was done is kept: run the same command again with --resume to go on" in errors
+    code, errors = stopped([*begin, "--resume"], killed, 8, signal.SIGKILL)
+    assert code == -signal.SIGKILL, errors[-2000:]
     assert not (killed / "sft" / "model").exists()
     steps = sorted(path.name for path in (killed / "sft" / "checkpoints").glob("step-*"))
     assert "step-00000004" in steps
@@ -168,6 +180,76 @@ def test_a_step_cut_into_batches_is_the_same_step(root: Path, tmp_path: Path) ->
         assert [(line.step, line.held_out) for line in lines] == [(1, False), (2, False), (3, False), (3, True)]
     for other in found[1:]:
         assert all(torch.allclose(found[0][key], other[key], atol=2e-5) for key in other)
+
+
+class Flat(torch.autograd.Function):
+    """Adds nothing to a loss and something that is no number to its gradient, as the root of nothing does."""
+
+    @staticmethod
+    def forward(context: Any, loss: torch.Tensor) -> torch.Tensor:
+        return loss.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient * math.nan
+
+
+def test_a_gradient_that_is_no_number_is_not_kept(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of that step is a number still; its checkpoint would be gone on with for ever."""
+    plain = Fitting.loss
+
+    def spoilt(self: Fitting, scorer: Any, ready: Any) -> Any:
+        loss, more = plain(self, scorer, ready)
+        return Flat.apply(loss), more  # type: ignore[no-untyped-call]
+
+    made = recipe(root, sft={"epochs": 1, "batch": 4, "save_every": 1})
+    with monkeypatch.context() as until:
+        until.setattr(Fitting, "loss", spoilt)
+        with pytest.raises(EngineError, match="sft: the gradient of step 1 is nan") as caught:
+            train_describer(made, tmp_path / "out", resume=False, watch=Quiet())
+    assert caught.value.cause == "not-a-number"
+    assert not (tmp_path / "out" / "sft" / "checkpoints").exists()
+    train_describer(made, tmp_path / "out", resume=True, watch=Quiet())
+
+
+def test_a_held_out_loss_that_is_no_number(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Fitting.loss
+
+    def spoilt(self: Fitting, scorer: Any, ready: Any) -> Any:
+        loss, more = plain(self, scorer, ready)
+        return (loss if scorer.training else loss * math.nan), more
+
+    monkeypatch.setattr(Fitting, "loss", spoilt)
+    made = recipe(root, sft={"epochs": 1, "batch": 4, "validate_every": 1})
+    with pytest.raises(EngineError, match="sft: the held-out loss of step 1 is nan"):
+        train_describer(made, tmp_path / "out", resume=False, watch=Quiet())
+    assert [line.held_out for line in told(tmp_path / "out" / "sft")] == [False]
+
+
+def test_a_step_that_fp16_leaves_out_is_told(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its scale is halved and training goes on, until the scale is next to nothing."""
+    from accelerate import Accelerator
+
+    monkeypatch.setattr(Accelerator, "optimizer_step_was_skipped", property(lambda self: True))
+    scaler = SimpleNamespace(get_scale=lambda: 2.0**15)
+    plain = Accelerator.clip_grad_norm_
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", lambda self, *given: plain(self, *given) * math.inf)
+    monkeypatch.setattr(loop, "_scaler", lambda accelerator: scaler)
+    made = recipe(root, sft={"epochs": 1, "batch": 4})
+    train_describer(made, tmp_path / "out", resume=False, watch=Quiet())
+    steps = [line for line in told(tmp_path / "out" / "sft") if not line.held_out]
+    assert [(line.skipped, line.norm) for line in steps] == [(True, 0.0)] * 3
+    scaler.get_scale = lambda: 2.0**-11
+    with pytest.raises(EngineError, match="the gradient of step 1 is inf"):
+        train_describer(made, tmp_path / "other", resume=False, watch=Quiet())
+
+
+def test_epochs_are_the_number_that_was_written() -> None:
+    """0.1 x 30 is a little more than 3 in binary numbers."""
+    assert steps_of(Sft(epochs=0.1), 30, 1) == 3
+    assert steps_of(Sft(epochs=1.1), 10, 1) == 11
+    assert steps_of(Sft(epochs=2.0), 10_000, 32) == 625
+    assert steps_of(Sft(epochs=0.001), 10, 8) == 1
 
 
 def test_a_loss_that_is_no_number_stops_the_training(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -172,9 +173,10 @@ class Purse:
 
     A call says what it will cost, as far as that can be known: what it sends, and the longest answer it allows. Calls of a kind
     that have cost more than that are expected to go on so. Until one of a kind has ended nothing is known of it, and no other
-    such call is sent meanwhile. Calls go side by side only while the budget would last if all of them cost twice as much as
-    expected; near its end they go one by one. So what is spent passes the budget by no more than what one call costs beyond
-    expectation, unless many at the same time cost more than twice of what any before them did.
+    such call is sent meanwhile; then no more of it are under way at a time than have ended. Calls go side by side only while the
+    budget would last if all of them cost twice as much as expected; near its end they go one by one. So what is spent passes the
+    budget by no more than what one call costs beyond expectation, unless many at the same time cost more than twice of what any
+    before them did.
     """
 
     def __init__(self, budget: float | None, spent: float) -> None:
@@ -183,12 +185,17 @@ class Purse:
         self._refused = False
         self._held: dict[int, _Hold] = {}
         self._beyond: dict[Hashable, float] = {}  # by kind: the most that a call has cost beyond what it said
+        self._ended: Counter[Hashable] = Counter()  # calls by kind
         self._waiting: list[asyncio.Future[None]] = []
         self._next = 0
 
     @property
     def exhausted(self) -> bool:
         return self._refused or (self.budget is not None and self.spent >= self.budget * (1 - _ROUNDING))
+
+    def expected(self, amount: float, kind: Hashable = "") -> float:
+        """What a call will cost that says it will cost so much."""
+        return amount + self._beyond.get(kind, 0.0)
 
     async def hold(self, amount: float, kind: Hashable = "") -> int:
         """Put so much aside for a call; it is settled by the number given. Where only what is held for others stands in the
@@ -197,7 +204,7 @@ class Purse:
         expected = amount
         if self.budget is not None:
             while True:
-                expected = amount + self._beyond.get(kind, 0.0)
+                expected = self.expected(amount, kind)
                 if self.spent >= self.budget * (1 - _ROUNDING) or self.spent + expected > self.budget * (1 + _ROUNDING):
                     self._refused = True
                     raise BudgetSpent(
@@ -217,6 +224,7 @@ class Purse:
         hold = self._held.pop(number)
         self.spent += amount
         if ended or amount > 0:
+            self._ended[hold.kind] += 1
             self._beyond[hold.kind] = max(self._beyond.get(hold.kind, 0.0), amount - hold.told)
         waiting, self._waiting = self._waiting, []
         for one in waiting:
@@ -226,6 +234,9 @@ class Purse:
     def _room_beside(self, expected: float, kind: Hashable) -> bool:
         """Whether a call may go beside those under way."""
         assert self.budget is not None  # it is asked only where there is one
-        unknown = kind not in self._beyond and any(hold.kind not in self._beyond for hold in self._held.values())
-        under_way = sum(hold.expected for hold in self._held.values()) + expected
-        return not unknown and self.spent + 2 * under_way <= self.budget
+        holds = self._held.values()
+        if kind not in self._ended:
+            known = all(hold.kind in self._ended for hold in holds)
+        else:
+            known = sum(hold.kind == kind for hold in holds) < self._ended[kind]
+        return known and self.spent + 2 * (sum(hold.expected for hold in holds) + expected) <= self.budget

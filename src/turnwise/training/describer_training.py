@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -253,10 +253,19 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
     free_memory()
 
 
-def _whole_models(accelerator: Any) -> Any:
+@contextmanager
+def _whole_models(accelerator: Any) -> Iterator[None]:
     """Models that are loaded in it are whole in every process, also where ZeRO-3 takes what is loaded to pieces."""
     plugin = getattr(accelerator.state, "deepspeed_plugin", None)
-    return nullcontext() if plugin is None else plugin.zero3_init_context_manager(enable=False)
+    if plugin is None:
+        yield
+        return
+    known: Any = importlib.import_module("transformers.integrations.deepspeed")
+    known.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        known.set_hf_deepspeed_config(plugin.dschf)
 
 
 def _alignment(

@@ -87,7 +87,7 @@ def train_stage(run: Run, scorer: Any, objective: Objective, train: Sequence[Exa
     steps = steps_of(stage, len(train), per_step)
 
     optimizer: Any = torch.optim.AdamW(_groups(scorer, stage.decay), lr=stage.rate, betas=stage.betas)
-    _tell_deepspeed(accelerator, stage.batch)
+    _tell_deepspeed(accelerator, stage)
     model, optimizer = accelerator.prepare(scorer, optimizer)
     checkpoints = Checkpoints(run.folder / "checkpoints", accelerator, stage.keep, run.kept.best)
     position = checkpoints.load_latest(model, per_step)
@@ -286,7 +286,13 @@ def _skipped(accelerator: Any) -> bool:
     """Whether the step was left out by the scaling of fp16; a scale that has shrunk to nothing will never find its gradient."""
     if not accelerator.optimizer_step_was_skipped:
         return False
-    return accelerator.scaler is None or float(accelerator.scaler.get_scale()) > SMALLEST_SCALE
+    scaler = _scaler(accelerator)
+    return scaler is None or float(scaler.get_scale()) > SMALLEST_SCALE
+
+
+def _scaler(accelerator: Any) -> Any:
+    """None where DeepSpeed scales by itself."""
+    return accelerator.scaler
 
 
 def _tell(run: Run, log: GrowingFile[Line] | None, line: Line) -> None:
@@ -299,8 +305,14 @@ def _on(ready: Ready, device: Any) -> Ready:
     return ready._replace(batch=ready.batch.to(device))
 
 
-def _tell_deepspeed(accelerator: Any, batch: int) -> None:
-    """DeepSpeed wants to know the size of a batch, which it usually reads off a loader that we do not have."""
+def _tell_deepspeed(accelerator: Any, stage: Stage) -> None:
+    """What DeepSpeed does by itself it does as the recipe says: otherwise it would cut steps and gradients by its own file."""
     plugin = getattr(accelerator.state, "deepspeed_plugin", None)
-    if plugin is not None:
-        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = batch
+    if plugin is None:
+        return
+    told = plugin.deepspeed_config
+    told["train_micro_batch_size_per_gpu"] = stage.batch
+    told["gradient_accumulation_steps"] = stage.accumulate
+    told["train_batch_size"] = items_per_step(stage, accelerator.num_processes)
+    told["gradient_clipping"] = stage.clip
+    told["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"] = True  # else nothing could be exported
