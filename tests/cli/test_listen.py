@@ -144,6 +144,14 @@ def test_systems(here: Path) -> None:
     assert found["systems"][1]["means"]["noi"] == pytest.approx(4.0)
 
 
+def test_systems_that_share_no_turn_have_no_common_order(here: Path) -> None:
+    for system, turn, mos in (("a", "x", 4.0), ("b", "x", 3.5), ("c", "y", 3.0), ("d", "y", 2.5)):
+        record(Path(f"{system}/{turn}.wav"), (mos, 3, 3, 3, 3))
+    done = run("--systems", "a", "b", "c", "d")
+    assert "No turns link these groups, so places mean something within one only: a, b; c, d." in " ".join(done.stdout.split())
+    assert "never lost" not in done.stdout
+
+
 def test_report(here: Path) -> None:
     done = run("--report", "page/out.html", "ours")
     assert done.return_value == 0

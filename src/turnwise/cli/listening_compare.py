@@ -188,7 +188,10 @@ def _print_standing(found: Standing) -> None:
             known = one_of.low is not None and one_of.high is not None and one_of.high - one_of.low > SPREAD
             interval = f"[{_signed(one_of.low or 0.0)}, {_signed(one_of.high or 0.0)}]" if known else "no interval"
             click.echo(f"{place:>3}. {_signed(one_of.value)} {interval:>16}  {plain_text(one_of.system)}")
-        if found.ranking.separated:
+        if len(found.ranking.groups) > 1:
+            told = "; ".join(", ".join(map(plain_text, group)) for group in found.ranking.groups)
+            click.echo(f"No turns link these groups, so places mean something within one only: {told}.")
+        elif found.ranking.separated:
             click.echo(
                 "Some systems never lost: no finite lead follows from the data, this one follows from the added ties."
             )
