@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
@@ -287,3 +288,33 @@ def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     asyncio.run(wait())
     assert "0/3 files, 0 s\n" in capsys.readouterr().err
+
+
+def test_what_may_not_be_entered_is_told_in_its_row(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be listed, one whose files may not be looked at, and a file that may not be read."""
+    record(Path("all/closed/x.wav"), A)
+    record(Path("all/z.wav"), A)
+
+    def guarded(of: Any, denied: str) -> Any:
+        def guard(path: Any = ".", *more: Any, **named: Any) -> Any:
+            if isinstance(path, str | Path) and str(path).endswith(denied):
+                raise PermissionError(13, "Permission denied", str(path))
+            return of(path, *more, **named)
+
+        return guard
+
+    for name, denied in (("stat", "locked/good.wav"), ("lstat", "locked/good.wav"), ("scandir", "closed"), ("listdir", "closed")):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name), denied))
+    done = run("locked/good.wav", "all", "a.wav", "--no-results", "--json")
+    assert done.return_value == 3
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["file"] for row in rows] == ["locked/good.wav", "all/closed", "all/z.wav", "a.wav"]
+    assert [[trouble["message"] for trouble in row["troubles"]] for row in rows] == [
+        ["locked/good.wav: Permission denied"],
+        ["all/closed: Permission denied"],
+        [],
+        [],
+    ]
+    done = run("--compare", "locked/good.wav", "a.wav", "--json")
+    assert done.return_value == 3
+    assert json.loads(done.stdout)["first"]["troubles"][0]["cause"] == "unreadable"

@@ -107,7 +107,8 @@ def test_without_words_there_is_no_colon() -> None:
     free = Answerer("it", "http://localhost:8000/v1", "").error_of_status(401, {}, b"", "", "m", "/p")
     assert isinstance(free, InputError)
     assert str(free) == (
-        "endpoint it: http://localhost:8000/v1 refuses a request without a key (401) (name its key: [endpoints.it] key)"
+        "endpoint it: http://localhost:8000/v1 refuses a request without a key (401) "
+        "(say which variable holds its key: `key` of the endpoint it (listen has --key))"
     )
 
 

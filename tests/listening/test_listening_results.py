@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from turnwise.foundation.errors import InputError, StorageError
-from turnwise.listening.ratings import Heard, Ratings
+from turnwise.listening.ratings import Heard, Moment, Ratings
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row, with_trouble
 
@@ -145,7 +145,7 @@ FILLING = """
 import resource, signal, sys
 from pathlib import Path
 from turnwise.foundation.errors import StorageError
-from turnwise.listening.ratings import Heard, Ratings
+from turnwise.listening.ratings import Heard, Moment, Ratings
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -210,3 +210,37 @@ def test_a_file_that_is_removed_meanwhile_is_still_read(tmp_path: Path) -> None:
     with Results(path) as results:
         path.unlink()
         assert results.find("b2:1", "m") == row("b2:1")
+
+
+@pytest.mark.parametrize("damage", [b"99", b"-3.0", b"0.4", b"5.6", b"1e300"])
+def test_a_rating_that_is_on_no_scale_is_not_believed(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "listen.jsonl"
+    rating = Ratings(2.25, 3.0, 3.0, 3.0, 3.0)
+    window = Heard(Ratings(4.0, 4.0, 4.0, 4.0, 4.0), 20.0, 8000, 1, (Moment(0.0, 9.0, rating),))
+    with Results(path) as results:
+        results.add(Row("a.wav", "b2:1", "m", Heard(rating, 1.5, 8000)))
+        results.add(Row("a.wav", "b2:2", "m", window))
+    with Results(path) as results:
+        assert results.find("b2:1", "m") is not None and results.find("b2:2", "m") is not None
+    path.write_bytes(path.read_bytes().replace(b"2.25", damage))
+    with Results(path) as results:
+        assert results.find("b2:1", "m") is None
+        assert results.find("b2:2", "m") is None
+    path.write_bytes(path.read_bytes().replace(damage, b"5.2"))  # as far as a model goes by itself
+    with Results(path) as results:
+        assert results.find("b2:1", "m") is not None
+
+
+def test_a_full_disk_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "listen.jsonl"
+    monkeypatch.setattr(Results, "_write", full)
+    with pytest.raises(StorageError, match="cannot hold results: No space left on device"):
+        Results(path)
+    assert not path.exists()
+    path.write_bytes(b"")  # of somebody else: it stays
+    with pytest.raises(StorageError, match="cannot hold results: No space left on device"):
+        Results(path)
+    assert path.exists()

@@ -220,3 +220,17 @@ def test_windows_of_a_remote_listener_have_seeds_of_their_own() -> None:
     heard = asyncio.run(hear_remote(asked, at_level(made_voice(20.0), NOMINAL), 30.0, seed=5))
     assert sorted(asked.seeds) == sorted(seed_of("window", 5, number) for number in range(4))
     assert len(heard.timeline) == 4
+
+
+@pytest.mark.parametrize("rate", [1, 3999, 192001])
+def test_a_rate_that_no_speech_has_is_told_at_once(rate: int) -> None:
+    """A header of 1 Hz would make of eight seconds a day and a half, and of every sample a second for the detector."""
+    sound = OneChannel(Sound(tone(8).samples, rate), 2, ("channel 1 of 2",))
+    windows = Windows(sound, 9.0, 10.0)
+    assert (len(windows), list(windows)) == (0, [])
+    levels = Levels()
+    heard = hear(levels, sound, levels.longest)
+    assert levels.calls == []
+    reason = f"wrong rate: {rate} samples per second, speech has 4000 to 192000"
+    assert heard.ratings == unrated(reason, ("channel 1 of 2",))
+    assert (heard.seconds, heard.rate, heard.channels, heard.timeline) == (128000 / rate, rate, 2, ())

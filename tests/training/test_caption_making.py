@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -189,6 +190,21 @@ def test_what_nothing_can_mend_stops_at_once(root: Path, tmp_path: Path) -> None
         server.meddle = lambda request: web.json_response({"error": {"message": "who are you"}}, status=401)
         with pytest.raises(InputError, match="key"):
             make_examples(through(root, tmp_path, server.endpoint()))
+
+
+def test_more_comparisons_than_there_are_pairs_are_refused_at_once(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the train side has \d+ sounds and so \d+ pairs, 1000000000 comparisons are asked for"):
+        make_examples(made_by(root, tmp_path, comparisons=1_000_000_000))
+
+
+def test_the_corpus_is_never_written_over(root: Path, tmp_path: Path) -> None:
+    table = tmp_path / "NISQA_corpus_file.csv"
+    table.write_text("db,con\n")
+    recipe = made_by(root, tmp_path)
+    recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, examples=str(table)))
+    with pytest.raises(InputError, match=r"a name that ends in \.jsonl"):
+        make_examples(recipe)
+    assert table.read_text() == "db,con\n"
 
 
 def test_nothing_usable_is_no_file(root: Path, tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from tiny_describer import caption, comparison, write_examples
 from turnwise.foundation.errors import InputError
-from turnwise.training.example_file import data_digest, held_apart, of_split, read_examples, split_of
+from turnwise.training.example_file import (
+    begun_elsewhere,
+    copies_apart,
+    data_digest,
+    held_apart,
+    of_split,
+    read_examples,
+    split_of,
+)
 from turnwise.training.growing_file import GrowingFile
 
 
@@ -62,6 +70,9 @@ def test_examples_are_read_with_paths_from_the_folder_of_the_file(tmp_path: Path
         ({"origins": ("x", "y")}, "a caption has 1 sounds, origins and ratings"),
         ({"split": "test"}, "Invalid enum value 'test'"),
         ({"more": 1}, "unknown field `more`"),
+        ({"answer": "MOS: 2.0<|im_end|>"}, r"the answer holds <\|im_end\|>"),
+        ({"ratings": [{"mos": 9.0, "noi": 2.0, "col": 2.0, "dis": 2.0, "loud": 2.0}]}, "mos is 9, expected a rating of 1 to 5"),
+        ({"ratings": [{"mos": 2.0, "noi": 2.0, "col": 0.0, "dis": 2.0, "loud": 2.0}]}, "col is 0, expected a rating of 1 to 5"),
     ],
 )
 def test_a_line_that_is_no_example(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -88,6 +99,31 @@ def test_what_was_trained_on_is_not_held_out(tmp_path: Path, held: msgspec.Struc
     path = write_examples(tmp_path / "e.jsonl", [caption("a", 2.0), held])  # type: ignore[list-item]
     with pytest.raises(InputError, match=f"1 sounds or recordings are both trained on and held out, among them {message}"):
         read_examples(path)
+
+
+def test_a_copy_under_another_name_is_not_held_out(tmp_path: Path) -> None:
+    for name, content in (("a", b"one sound"), ("b", b"one sound"), ("c", b"two sound"), ("d", b"longer sound")):
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    trained = [caption("a", 2.0), caption("d", 2.0)]
+    path = write_examples(tmp_path / "e.jsonl", [*trained, caption("c", 3.0, "validation")])
+    copies_apart(read_examples(path), "these")
+    path = write_examples(tmp_path / "e.jsonl", [*trained, caption("b", 3.0, "validation")])
+    with pytest.raises(InputError, match=r"these: .*b\.wav, held out, is the same file as .*a\.wav, trained on"):
+        copies_apart(read_examples(path), "these")
+
+
+def test_examples_take_the_place_of_examples_only(tmp_path: Path) -> None:
+    begun_elsewhere(tmp_path / "new.jsonl")
+    begun_elsewhere(write_examples(tmp_path / "e.jsonl", [caption("a", 2.0)]))
+    for name, text, message in (
+        ("corpus_file.csv", "db,con,file\n", r"a name that ends in \.jsonl"),
+        ("rows.jsonl", '{"file": "a.wav"}\n', "is there and no file of examples"),
+        ("words.jsonl", "hello\n", "is there and no file of examples"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=message) as caught:
+            begun_elsewhere(tmp_path / name)
+        assert name in str(caught.value)
 
 
 def test_apart_is_apart() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("paths", type=click.Path(path_type=Path, readable=False), nargs=-1, required=True)  # rows say what is unreadable
 @click.option("--compare", is_flag=True, help="Say which of two files is better, why, and how sure that is.")
 @click.option("--systems", is_flag=True, help="Compare folders on the turns they share: one folder per system.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page about the files here.")
@@ -106,7 +107,7 @@ def listen_command(
         raise InputError("a comparison is printed as text or with --json")
     _not_a_recording("--report", report, (".html", ".htm"), paths)
     _not_a_recording("--parquet", parquet, (".parquet", ".pq"), paths)
-    folders = any(path.is_dir() for path in paths)
+    folders = any(map(os.path.isdir, paths))
     kept = None if no_results else results or (RESULTS if folders else None)
     asked = Asked(
         *(listener, listener_option, describer, describer_option, model, endpoint, key, preset, example, tie, window, channel),
@@ -185,7 +186,7 @@ def _not_a_recording(flag: str, path: Path | None, endings: tuple[str, ...], hea
 
     if path is None:
         return
-    if path.suffix.lower() not in endings or path.is_dir() or any(path == other for other in heard):
+    if path.suffix.lower() not in endings or os.path.isdir(path) or any(path == other for other in heard):
         raise InputError(f"{flag} {path}: expected the name of a file that ends in {' or '.join(endings)}", "it is written anew")
 
 

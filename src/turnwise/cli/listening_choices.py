@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import msgspec
 from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.endpoints.remote import Remote
 from turnwise.endpoints.sending import Address
+from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import InputError
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.ears import Choice, Hearing
 from turnwise.listening.listener import LISTENERS
+from turnwise.listening.made_parts import naming
 
 NO_DESCRIBER = "none"
 
@@ -53,7 +55,7 @@ def hearing_of(asked: Asked) -> Hearing:
             raise InputError("--describer none goes with no option of a describer")
         describer = None
     else:
-        takes = inspect.signature(DESCRIBERS.factory(name)).parameters
+        takes = _parameters(DESCRIBERS, name)
         given: dict[str, Any] = {"model": asked.model, "endpoint": asked.endpoint, "preset": asked.preset}
         given["example"] = None if asked.example is None else _example(asked.example)
         for option, value in given.items():
@@ -77,7 +79,7 @@ def check_servers(hearing: Hearing, remote: Remote) -> None:
     for catalog, choice in ((LISTENERS, hearing.listener), (DESCRIBERS, hearing.describer)):
         if choice is None:
             continue
-        parameter = inspect.signature(catalog.factory(choice.name)).parameters.get("endpoint")
+        parameter = _parameters(catalog, choice.name).get("endpoint")
         name = choice.options.get("endpoint", parameter.default if parameter is not None else None)
         if isinstance(name, str) and name:
             Address(name, remote.line(name).endpoint).key()
@@ -86,7 +88,7 @@ def check_servers(hearing: Hearing, remote: Remote) -> None:
 def diverse(hearing: Hearing) -> Hearing | None:
     """The same with the describer's diverse preset; None where it has none."""
     chosen = hearing.describer
-    if chosen is None or "preset" not in inspect.signature(DESCRIBERS.factory(chosen.name)).parameters:
+    if chosen is None or "preset" not in _parameters(DESCRIBERS, chosen.name):
         return None
     return msgspec.structs.replace(hearing, describer=Choice(chosen.name, {**chosen.options, "preset": "diverse"}))
 
@@ -97,6 +99,12 @@ def remote_of(asked: Asked) -> Remote:
         return Remote()
     plain = resolved(asked.endpoint, {})
     return Remote({asked.endpoint: Endpoint(plain.url, asked.key, plain.dialect)})
+
+
+def _parameters(catalog: Catalog, name: str) -> Mapping[str, inspect.Parameter]:
+    """The options that a listener or a describer takes."""
+    with naming(catalog.kind, name):
+        return inspect.signature(catalog.factory(name)).parameters
 
 
 def _options(given: Sequence[str], flag: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from turnwise.listening.ratings import DIMENSIONS, TITLES, Ratings, words
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row
 from turnwise.listening.session import Listening
+from turnwise.listening.sounds_below import counted
 
 if TYPE_CHECKING:
     from turnwise.listening.paired_systems import Standing
@@ -33,12 +35,10 @@ async def compare_files(
     paths: Sequence[Path], asked: Asked, results: Results | None, *, as_json: bool, published: Path | None
 ) -> int:
     """Two files."""
-    if len(paths) != 2 or any(path.is_dir() for path in paths):
+    if len(paths) != 2 or any(map(os.path.isdir, paths)):
         raise InputError(f"--compare takes two files, got {len(paths)}", "folders are compared by --systems")
     first, second = paths
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
+    counted(paths)
     hearing = hearing_of(asked)
     remote = remote_of(asked)
     told: dict[str, str] = {}

@@ -18,7 +18,7 @@ import msgspec
 from turnwise.foundation.errors import StorageError
 from turnwise.foundation.plain_text import plain_text
 from turnwise.listening.rating_reading import RatingRead, reading_rate
-from turnwise.listening.ratings import DIMENSIONS, Dimension
+from turnwise.listening.ratings import DIMENSIONS, PLACEHOLDER, Dimension
 from turnwise.listening.row import COLUMNS, Row, flat
 
 WIDTH_OF_A_FILE = 120  # columns of descriptions when the output is not a terminal
@@ -41,6 +41,7 @@ class Lines:
     def __init__(self) -> None:
         self._width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_A_FILE
         self._begun = False
+        self._placeholders = False
 
     def row(self, row: Row) -> None:
         if not self._begun:
@@ -57,11 +58,17 @@ class Lines:
                 self._below(f"not rated ({', '.join(d for d, w in ratings.missing.items() if w == why)}): {why}")
             for note in ratings.notes:
                 self._below(f"note: {note}")
+            self._placeholders = self._placeholders or ratings.placeholder
+            left_out = [d for d in row.checked.unstated if ratings.value(d) is not None] if row.checked else []
+            if left_out:
+                self._below(f"the text leaves out: {', '.join(left_out)}")
         for trouble in row.troubles:
             self._below(f"trouble: {trouble}", fg="red")
 
     def close(self) -> None:
-        """Everything is printed."""
+        """Say of numbers that are no ratings what they are, where the table ends."""
+        if self._placeholders:
+            click.echo(f"mos above is no mean opinion score: {PLACEHOLDER}")
 
     def _below(self, text: str, **style: Any) -> None:
         for line in textwrap.wrap(plain_text(text), max(40, self._width - 4)):

@@ -89,7 +89,7 @@ class Answerer:
             hint = (
                 f"set {self.key_name} to a key that may use {model}"
                 if self.key_name
-                else f"name its key: [endpoints.{self.name}] key"
+                else f"say which variable holds its key: `key` of the endpoint {self.name} (listen has --key)"
             )
             return InputError(f"endpoint {self.name}: {self.url} refuses {needed} ({status}{told})", hint)
         if status == 404:

@@ -23,6 +23,7 @@ from turnwise.listening import faithfulness, windows
 from turnwise.listening.describer import DESCRIBERS, Describing
 from turnwise.listening.faithfulness import check
 from turnwise.listening.listener import LISTENERS, Listening
+from turnwise.listening.made_parts import identity, made, naming
 from turnwise.listening.ratings import DIMENSIONS, Ratings
 from turnwise.listening.recording import Recording, at_once, recording, short
 from turnwise.listening.row import Row, Step, shown, with_trouble
@@ -55,11 +56,11 @@ class Hearing(msgspec.Struct, frozen=True):
         described = ""
         if self.describer:
             options = {name: value for name, value in self.describer.options.items() if name not in _OF_PAIRS}
-            described = DESCRIBERS.identity(self.describer.name, options)
+            described = identity(DESCRIBERS, self.describer.name, options)
         code = [
             part for module in (windows, faithfulness) for part in (source_digest(_file(module)), lineage(str(_file(module))))
         ]
-        heard = LISTENERS.identity(self.listener.name, self.listener.options)
+        heard = identity(LISTENERS, self.listener.name, self.listener.options)
         return fingerprint("listen", heard, described, self.window, self.channel, self.seed, _detector(), *code)
 
     def seed_for(self, row: Row) -> int:
@@ -68,8 +69,8 @@ class Hearing(msgspec.Struct, frozen=True):
 
     def built(self) -> tuple[Any, Any]:
         """The listener and the describer, not yet opened."""
-        describer = DESCRIBERS.build(self.describer.name, self.describer.options) if self.describer else None
-        return LISTENERS.build(self.listener.name, self.listener.options), describer
+        describer = made(DESCRIBERS, self.describer.name, self.describer.options) if self.describer else None
+        return made(LISTENERS, self.listener.name, self.listener.options), describer
 
     def here(self) -> tuple[bool, bool]:
         """Whether the listener and the describer compute on this machine; a describer that is not wanted does not."""
@@ -90,8 +91,10 @@ class Ears:
         listener, describer = hearing.built()
         listens, describes = hearing.here()
         self._longest: float = listener.longest
-        self._listening: Listening | None = listener.open() if listens else None
-        self._describing: Describing | None = describer.open() if describes else None
+        with naming("listener", hearing.listener.name):
+            self._listening: Listening | None = listener.open() if listens else None
+        with naming("describer", hearing.describer.name if hearing.describer else ""):
+            self._describing: Describing | None = describer.open() if describes else None
         self._wants_sound = describes and describer.listens
 
     def close(self) -> None:
@@ -277,6 +280,8 @@ def described(row: Row, text: str) -> Row:
     row = msgspec.structs.replace(row, description=text, checked=checked)
     for wrong in checked.contradictions:
         row = with_trouble(row, "faithfulness", "contradiction", str(wrong))
+    if not checked.stated:
+        row = with_trouble(row, "faithfulness", "says-nothing", "the text states none of the five ratings, in words or numbers")
     return row
 
 

@@ -71,11 +71,11 @@ def read_answer(text: str) -> AnswerRead:
     wrong: dict[Dimension, str] = {}
     for name in DIMENSIONS:
         number = _number(_given(held, name))
+        shown = plain_text(json.dumps(_given(held, name), ensure_ascii=False))[:60]
         if number is None:
-            shown = plain_text(json.dumps(_given(held, name), ensure_ascii=False))[:60]
             wrong[name] = f"{name} is {shown}, which is no number" if _given(held, name) is not None else f"{name} is missing"
         elif not LOW <= number <= HIGH:
-            wrong[name] = f"{name} is {number:g}, which is not within 1 to 5"
+            wrong[name] = f"{name} is {shown}, which is not within 1 to 5"
         else:
             values[name] = number
     return AnswerRead(values, wrong)

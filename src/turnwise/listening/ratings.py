@@ -43,6 +43,9 @@ LEVELS: dict[Dimension, tuple[str, str, str, str, str]] = {
     "loud": ("extremely quiet", "significantly quiet", "soft but understandable", "clearly loud", "perfectly loud"),
 }
 
+# The note of ratings that are none: numbers of a rule of thumb, under the names that the ratings have.
+PLACEHOLDER = "placeholder of the published tool, not a rating by any listener"
+
 
 class Ratings(msgspec.Struct, frozen=True):
     """The five numbers of one sound, or of one window of it."""
@@ -74,6 +77,11 @@ class Ratings(msgspec.Struct, frozen=True):
         """Whether all five are there."""
         return not self.missing
 
+    @property
+    def placeholder(self) -> bool:
+        """Whether the numbers are a rule of thumb's and must not be called MOS."""
+        return PLACEHOLDER in self.notes
+
 
 class Moment(msgspec.Struct, frozen=True):
     """The ratings of one window of a long sound."""
@@ -94,8 +102,11 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def level(value: float) -> int:
-    """The nearest of the five levels, 1 to 5; halves go up, values beyond the scale to its ends."""
-    return min(5, max(1, math.floor(value + 0.5)))
+    """The nearest of the five levels to a value as it is printed, with one decimal: so a number has one word wherever it stands.
+
+    Halves go up, values beyond the scale to its ends.
+    """
+    return min(5, max(1, math.floor(float(f"{value:.1f}") + 0.5)))
 
 
 def words(dimension: Dimension, value: float) -> str:

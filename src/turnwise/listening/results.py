@@ -20,6 +20,7 @@ import msgspec
 
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.foundation.fingerprint import fingerprint
+from turnwise.listening.ratings import DIMENSIONS, Ratings
 from turnwise.listening.row import Row
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _FORM = 1
 _FIRST = b'{"turnwise":"listen","form":%d}\n' % _FORM
 _HALF = (1 << 64) - 1
+_BEYOND = 0.5  # of a level: models trained on 1 to 5 may end a little outside, what is further out is damage
 
 
 class _Head(msgspec.Struct):
@@ -52,6 +54,7 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.unread = 0  # lines that are no rows
+        new = not os.path.lexists(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -67,6 +70,9 @@ class Results:
             raise StorageError(f"{path} is in use by another process", "wait for it or name another file") from error
         except OSError as error:  # some network disks have no locks
             self._file.close()
+            if new:  # nothing of it is left to be taken for results
+                with suppress(OSError):
+                    path.unlink()
             raise StorageError(f"{path} cannot hold results: {error.strerror}", "name a file on another disk") from error
         except BaseException:
             self._file.close()
@@ -106,7 +112,7 @@ class Results:
             row = msgspec.json.decode(self._reading.readline(), type=Row)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):  # its name can be read and the rest cannot
             return None
-        return row if (row.content, row.made_by) == (content, made_by) else None
+        return row if (row.content, row.made_by) == (content, made_by) and _credible(row) else None
 
     def _begin(self) -> None:
         """See that the file is ours, and cut off what a process that died left unfinished."""
@@ -168,6 +174,18 @@ class Results:
         self._high: NDArray[np.uint64] = np.array(highs, np.uint64)[order]
         self._low: NDArray[np.uint64] = np.array(lows, np.uint64)[order]
         self._places: NDArray[np.int64] = np.array(places, np.int64)[order]
+
+
+def _credible(row: Row) -> bool:
+    """Whether all ratings of a row are on their scale, those of its windows too; a damaged digit is read as any other."""
+    if row.heard is None:
+        return True
+    return all(map(_on_scale, (row.heard.ratings, *(moment.ratings for moment in row.heard.timeline))))
+
+
+def _on_scale(ratings: Ratings) -> bool:
+    values = (ratings.value(dimension) for dimension in DIMENSIONS)
+    return all(value is None or 1 - _BEYOND <= value <= 5 + _BEYOND for value in values)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -30,6 +30,7 @@ from turnwise.listening.crew import Crew
 from turnwise.listening.describer import RemoteDescribing
 from turnwise.listening.ears import ON_A_SOUND, Hearing, begun, cause_of, described, unrated
 from turnwise.listening.listener import RemoteListening
+from turnwise.listening.made_parts import naming
 from turnwise.listening.pair import Pair, Question, paired
 from turnwise.listening.preference import TIE
 from turnwise.listening.recording import recording, short
@@ -55,10 +56,14 @@ class Listening:
         self._listens_here, self._describes_here = hearing.here()
         self._describer = describer
         self._longest: float = listener.longest
-        self._listening: RemoteListening | None = None if self._listens_here else listener.reach(self._remote)
+        self._listening: RemoteListening | None = None
         self._describing: RemoteDescribing | None = None
-        if describer is not None and not self._describes_here:
-            self._describing = describer.reach(self._remote)
+        if not self._listens_here:
+            with naming("listener", hearing.listener.name):
+                self._listening = listener.reach(self._remote)
+        if describer is not None and hearing.describer is not None and not self._describes_here:
+            with naming("describer", hearing.describer.name):
+                self._describing = describer.reach(self._remote)
         self._seats = 1 if hearing.seat() == "device" else max(1, jobs)
         self._crew = Crew(hearing, self._seats)
 

@@ -34,8 +34,9 @@ def objection(sound: Sound) -> str:
     broken = len(sound.samples) - int(np.isfinite(sound.samples).sum())
     if broken:
         return f"broken: {broken} of {len(sound.samples)} samples are not finite numbers"
-    if not SLOWEST <= sound.rate <= FASTEST:
-        return f"wrong rate: {sound.rate} samples per second, speech has {SLOWEST} to {FASTEST}"
+    wrong = rate_objection(sound.rate)
+    if wrong:
+        return wrong
     found = estimator.objection(sound)
     if found:
         return found
@@ -43,6 +44,13 @@ def objection(sound: Sound) -> str:
     if float(np.abs(sound.samples - offset).max()) < FAINTEST:
         return f"silent: nothing but a DC offset of {offset:+.4f} of full scale"
     return ""
+
+
+def rate_objection(rate: int) -> str:
+    """Why no sound of this rate can be rated, "" when one can."""
+    if SLOWEST <= rate <= FASTEST:
+        return ""
+    return f"wrong rate: {rate} samples per second, speech has {SLOWEST} to {FASTEST}"
 
 
 def remarks(sound: Sound) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import Listening, RemoteListening
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
 from turnwise.listening.recording import OneChannel, Recording
-from turnwise.listening.sound_check import rated
+from turnwise.listening.sound_check import rate_objection, rated, unrated
 from turnwise.listening.speech_track import SpeechTrack
 from turnwise.speech.voice_activity import Span
 
@@ -49,14 +49,18 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Windows:
-    """The windows of one recording; iterate over them once, rate each, and ask for the whole."""
+    """The windows of one recording; iterate over them once, rate each, and ask for the whole.
+
+    A recording whose rate is no rate of speech has none: the whole says why, and nothing is cut or resampled for it.
+    """
 
     def __init__(self, file: Recording, window: float = WINDOW, longest: float = math.inf) -> None:
         if not window >= SHORTEST_WINDOW:
             raise InputError(f"window is {window}, expected at least {SHORTEST_WINDOW} seconds")
         self._file = file
         self._size = min(file.length, int(min(window, longest) * file.rate))
-        self._starts = _starts(file.length, self._size)
+        self._wrong = rate_objection(file.rate)
+        self._starts = [] if self._wrong else _starts(file.length, self._size)
         self._track: SpeechTrack | None = None
         if len(self) > 1:
             try:
@@ -69,7 +73,7 @@ class Windows:
 
     def __iter__(self) -> Iterator[Piece]:
         held, first, done = np.zeros(0, np.float32), 0, 0  # samples, the place of the first of them, windows cut
-        for samples in self._file.blocks():
+        for samples in self._file.blocks() if len(self) else ():
             if self._track is not None:
                 self._track.add(samples)
             held = np.concatenate((held, samples)) if len(held) else samples
@@ -84,6 +88,8 @@ class Windows:
     def heard(self, ratings: Sequence[Ratings]) -> Heard:
         """The whole, from the ratings of all windows."""
         file = self._file
+        if self._wrong:
+            return Heard(unrated(self._wrong, file.notes), file.seconds, file.rate, file.channels)
         if self._track is None:
             (alone,) = ratings
             whole = msgspec.structs.replace(alone, notes=file.notes + alone.notes)
@@ -200,10 +206,14 @@ def _lacking(moments: Sequence[Moment], weights: Sequence[float]) -> Iterator[st
 
 
 def _odd(moments: Sequence[Moment]) -> Iterator[str]:
-    """What is odd about windows: of each kind the first, and in how many windows it is so."""
+    """What is odd about windows: what all say alike, else of each kind the first, and in how many windows it is so."""
     kinds: dict[str, tuple[str, int]] = {}
+    of_all = set(moments[0].ratings.notes).intersection(*(moment.ratings.notes for moment in moments))
+    yield from (note for note in moments[0].ratings.notes if note in of_all)
     for moment in moments:
         for note in moment.ratings.notes:
+            if note in of_all:
+                continue
             kind = note.partition(":")[0]
             first, count = kinds.get(kind, (note, 0))
             kinds[kind] = first, count + 1

@@ -32,7 +32,7 @@ from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.faithfulness import check, check_comparison
 from turnwise.listening.preference import preferred
 from turnwise.listening.sound_questions import QUESTIONS, Kind
-from turnwise.training.example_file import Example, Split, held_apart, split_of
+from turnwise.training.example_file import Example, Split, begun_elsewhere, held_apart, split_of
 from turnwise.training.growing_file import GrowingFile
 from turnwise.training.nisqa_corpus import Row, read_corpus
 from turnwise.training.recipe import VARIANTS, Recipe
@@ -81,6 +81,7 @@ def make_examples(recipe: Recipe, watch: Callable[[int, int], None] = lambda don
     """Write what is missing, then the examples file. `watch` is told how many tasks are done, and of how many."""
     tasks = tuple(plan(recipe))
     path = Path(recipe.data.examples)
+    begun_elsewhere(path)
     held_apart(tasks, str(path))  # before anything is asked for
     made = GrowingFile(path.with_name(path.name.removesuffix(".jsonl") + ".made.jsonl"), Made, lambda record: record.id)
     failed = asyncio.run(_write_all(recipe, [task for task in tasks if task.id not in made], made, watch, len(tasks)))
@@ -130,6 +131,9 @@ def _drawn(rows: Sequence[Row], number: int | None, draw: Random) -> list[Row]:
 def _pairs(rows: Sequence[Row], number: int, tie: float, draw: Random, split: str) -> Iterator[tuple[Row, Row]]:
     """Pairs of different sounds, each once, which the ratings tell apart; either order is as likely."""
     seen: set[frozenset[int]] = set()
+    most = len(rows) * (len(rows) - 1) // 2
+    if number > most:
+        raise InputError(f"data: the {split} side has {len(rows)} sounds and so {most} pairs, {number} comparisons are asked for")
     for _ in range(number * _DRAWS_PER_PAIR):
         if len(seen) == number:
             return

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -49,6 +50,7 @@ from turnwise.training.recipe import Alld, Recipe, decisive, training_digest
 from turnwise.training.reference import refer
 
 PATIENCE = timedelta(days=7)  # of a process that waits for the others: own answers take hours, and not the same everywhere
+SPARING = "FSDP_CPU_RAM_EFFICIENT_LOADING"  # of accelerate; transformers looks at it whenever it loads weights
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -255,17 +257,21 @@ def _carry_out(recipe: Recipe, name: str, examples: Sequence[Example], before: P
 
 @contextmanager
 def _whole_models(accelerator: Any) -> Iterator[None]:
-    """Models that are loaded in it are whole in every process, also where ZeRO-3 takes what is loaded to pieces."""
+    """Models that are loaded in it are whole in every process: ZeRO-3 would take them to pieces, and with FSDP's loading that
+    spares the memory of the host the main process alone may have weights.
+    """
     plugin = getattr(accelerator.state, "deepspeed_plugin", None)
-    if plugin is None:
-        yield
-        return
     known: Any = importlib.import_module("transformers.integrations.deepspeed")
-    known.unset_hf_deepspeed_config()
+    sparing = os.environ.pop(SPARING, None)
+    if plugin is not None:
+        known.unset_hf_deepspeed_config()
     try:
         yield
     finally:
-        known.set_hf_deepspeed_config(plugin.dschf)
+        if plugin is not None:
+            known.set_hf_deepspeed_config(plugin.dschf)
+        if sparing is not None:
+            os.environ[SPARING] = sparing
 
 
 def _alignment(

@@ -8,6 +8,7 @@ recordings measures memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,12 +16,14 @@ from typing import Literal, Protocol
 import msgspec
 
 from turnwise.foundation.errors import InputError
-from turnwise.foundation.fingerprint import fingerprint, seed_of
-from turnwise.listening.ratings import Ratings
+from turnwise.foundation.fingerprint import file_digest, fingerprint, seed_of
+from turnwise.listening.ratings import DIMENSIONS, Ratings
 from turnwise.listening.sound_questions import SOUNDS, Kind
 from turnwise.training.growing_file import read_lines
 
 Split = Literal["train", "validation"]
+LOWEST, HIGHEST = 1.0, 5.0
+_MARK = re.compile(r"<\|[^|<>]{1,40}\|>")  # as chat templates and tokenizers write what is no text
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,6 +46,13 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             raise ValueError(f"{self.id}: a {self.kind} has {expected} sounds, origins and ratings")
         if not self.answer.strip():
             raise ValueError(f"{self.id}: the answer is empty")
+        if found := _MARK.search(self.answer):
+            raise ValueError(f"{self.id}: the answer holds {found[0]}, which a model reads as a mark and not as words")
+        for one in self.ratings:
+            for dimension in DIMENSIONS:
+                value = one.value(dimension)
+                if value is not None and not LOWEST <= value <= HIGHEST:
+                    raise ValueError(f"{self.id}: {dimension} is {value:g}, expected a rating of 1 to 5")
 
 
 def read_examples(path: Path) -> tuple[Example, ...]:
@@ -57,6 +67,38 @@ def read_examples(path: Path) -> tuple[Example, ...]:
         found.append(msgspec.structs.replace(example, sounds=tuple(str(folder / sound) for sound in example.sounds)))
     held_apart(found, str(path))
     return tuple(found)
+
+
+def begun_elsewhere(path: Path) -> None:
+    """InputError where a file of examples would take the place of a file of something else."""
+    if path.suffix != ".jsonl":
+        raise InputError(f"data.examples: {path} is to be written as JSON lines", "give it a name that ends in .jsonl")
+    try:
+        if path.exists():
+            with path.open("rb") as file:
+                first = file.readline()
+            if first.strip():
+                msgspec.json.decode(first, type=Example)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path} is there and no file of examples: {error}", "give data.examples another name") from error
+
+
+def copies_apart(examples: Iterable[Example], what: str) -> None:
+    """InputError where one side holds a copy of a file of the other under another name. Only files of equal size are read."""
+    sides: dict[Split, dict[int, set[str]]] = {"train": {}, "validation": {}}
+    for example in examples:
+        for sound in example.sounds:
+            sides[example.split].setdefault(Path(sound).stat().st_size, set()).add(sound)
+    for size in sorted(sides["train"].keys() & sides["validation"].keys()):
+        trained = {file_digest(Path(sound)): sound for sound in sorted(sides["train"][size])}
+        for sound in sorted(sides["validation"][size]):
+            if (other := trained.get(file_digest(Path(sound)))) is not None:
+                raise InputError(
+                    f"{what}: {sound}, held out, is the same file as {other}, trained on",
+                    "a validation on what was trained shows nothing: split by recording",
+                )
 
 
 def of_split(examples: Iterable[Example], split: Split) -> tuple[Example, ...]:

@@ -19,7 +19,7 @@ from turnwise.listening.sound_questions import Kind, longest_of
 from turnwise.speech.weights import Weights, cuda_here, find_weights, load_reader, versions
 from turnwise.training import trackers
 from turnwise.training.audio_batches import end_of_answer, refuse_unheard
-from turnwise.training.example_file import Example, of_split
+from turnwise.training.example_file import Example, copies_apart, of_split
 from turnwise.training.loop import items_per_step, steps_of
 from turnwise.training.recipe import Alld, Model, Recipe, Stage
 from turnwise.training.reference import Reader
@@ -72,8 +72,11 @@ def foresee(recipe: Recipe, examples: Sequence[Example], stages: Sequence[str], 
             train, held = len(of_split(chosen, "train")), len(of_split(chosen, "validation"))
             if not train or not held:
                 raise InputError(f"{name}: there are {train} items to train on and {held} held out; both are needed")
+            if stage.batch > train:
+                raise InputError(f"{name}.batch: expected at most the {train} items to train on, got {stage.batch}")
             questions_of(chosen)
             refuse_unheard(chosen, longest_of(processor))
+            copies_apart(chosen, name)
             if isinstance(stage, Alld):
                 _same_tokens(stage, chosen, processor.tokenizer)
             per_step = items_per_step(stage, processes)
@@ -153,8 +156,9 @@ def adapted(network: Any, model: Model) -> Any:
 
 def frozen_but_for(network: Any, model: Model) -> None:
     """Full tuning: the language model and what joins it to the ears, and the ears themselves where the recipe says so."""
-    if not model.ears:  # what is fixed in them (positions) stays so in any case
-        network.model.audio_tower.requires_grad_(False)
+    ears = network.model.audio_tower
+    ears.requires_grad_(model.ears)
+    ears.embed_positions.requires_grad_(False)  # sines of fixed lengths; loading forgets that they are fixed
 
 
 def _processor(base: Weights) -> Any:

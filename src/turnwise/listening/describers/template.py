@@ -2,7 +2,7 @@
 
 Says the level of noise, coloration, discontinuity and loudness in the words of the listening tests, with the ratings; names what
 lowers the overall quality most, where something is at the third level or below (several, where the lowest read alike); and ends
-with the overall rating ("MOS: 2.4"). A rating that does not exist is told with its reason. A comparison follows the rule of
+with the overall rating ("MOS: 2.4"; "Heuristic overall: 2.4" where the numbers are no ratings). A rating that does not exist is told with its reason. A comparison follows the rule of
 `listening/preference.py` and ends with `[SpeechA]`, `[SpeechB]` or `[Tie]`.
 
 Options: `preset`, "plain" (default) or "diverse", which words and orders its sentences by the seed; `tie` (0.1), by how much two
@@ -77,6 +77,8 @@ class Template:
             return " ".join([*sentences, f"The overall quality is not rated: {ratings.missing['mos']}."])
         if rated:
             sentences.append(_effect(draw, rated, ratings, ratings.mos))
+        if ratings.placeholder:
+            return " ".join([*sentences, f"Heuristic overall: {ratings.mos:.1f}"])
         closing = _chosen(draw, _CLOSINGS).format(words=words("mos", ratings.mos), mos=f"{ratings.mos:.1f}")
         return " ".join([*sentences, closing])
 
@@ -84,7 +86,8 @@ class Template:
         rule = preferred(first, second, self.tie)
         if rule.winner is None or first.mos is None or second.mos is None:
             return f"Neither can be preferred: {rule.reason}."
-        quality = [f"{words('mos', mos)} (mos {mos:.1f})" for mos in (first.mos, second.mos)]
+        called = "heuristic overall" if first.placeholder or second.placeholder else "mos"
+        quality = [f"{words('mos', mos)} ({called} {mos:.1f})" for mos in (first.mos, second.mos)]
         if rule.winner == "tie":
             opening = f"Neither is better, since their overall ratings differ by no more than {self.tie:g}: "
             opening += f"SpeechA has the overall quality {quality[0]}, SpeechB the overall quality {quality[1]}."

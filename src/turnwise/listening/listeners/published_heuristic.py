@@ -4,7 +4,7 @@ What it gives must never be called MOS. Its authors call it a placeholder; nobod
 one can hear: white noise gets the best coloration there is (5), because the more a sound is like noise the higher it scores; a
 steady tone is as undamaged as speech; clipping, a telephone band and lost packets hardly count. It is here so that captions made
 with that repository can be compared with captions made from ratings, and so that a better listener has something to be better
-than (docs/listening.md). Nothing uses it unless it is named.
+than (docs/listening.md). Nothing uses it unless it is named, and every row says what its numbers are.
 
 What it computes: `noi` from the ratio of the mean energy of frames (25 ms, every 10 ms) at or above a fifth of the loudest
 frame's to that of those below: under 10, 15, 20, 30 dB are 1, 2, 3, 4, else 5. `col` is 2.5 + 5 x mean spectral flatness +
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.lineage import lineage
 from turnwise.listening.listener import Listening
-from turnwise.listening.ratings import DIMENSIONS, Dimension, Ratings
+from turnwise.listening.ratings import DIMENSIONS, PLACEHOLDER, Dimension, Ratings
 from turnwise.listening.sound_check import objection, remarks, unrated
 
 SOURCE = "the published placeholder, no rating"
@@ -87,7 +87,7 @@ def _rated(sound: Sound) -> Ratings:
         missing["mos"] = "it is made of noi, which is missing"
     mos = None if noi is None else overall_score(noi, col, dis, loud)
     sources = {name: SOURCE for name in DIMENSIONS if name not in missing}
-    return Ratings(mos, noi, col, dis, loud, sources=sources, missing=missing, notes=remarks(sound))
+    return Ratings(mos, noi, col, dis, loud, sources=sources, missing=missing, notes=(PLACEHOLDER, *remarks(sound)))
 
 
 def overall_score(noi: float, col: float, dis: float, loud: float) -> float:

@@ -13,7 +13,7 @@ of the authors' code to 0.001 (tests).
 A sound is heard at its own rate, as the authors' script does, up to 20 kHz (8 kHz for naturalness): a clip of 8 kHz has a
 narrow band and is rated as such. A sound that lasts longer than the model takes at once (52 s, 60 s for naturalness) gets no
 rating; the authors' script stops there too. The numbers are those of the model: nothing holds them within 1 to 5, and in loud
-noise they fall to 0.9. Two to five hundredths of the sound's length on one core.
+noise they fall to 0.9. About a hundredth of the sound's length on one core.
 
 Trained on human speech after codecs, packet loss, noise, and real calls; how its five dimensions order synthetic voices is not
 known. Knows nothing of the words. Beside `dnsmos`: docs/sound.md. A sound shorter than 0.3 s or without a sample above -60 dBFS
