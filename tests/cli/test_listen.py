@@ -318,3 +318,49 @@ def test_what_may_not_be_entered_is_told_in_its_row(here: Path, monkeypatch: pyt
     done = run("--compare", "locked/good.wav", "a.wav", "--json")
     assert done.return_value == 3
     assert json.loads(done.stdout)["first"]["troubles"][0]["cause"] == "unreadable"
+
+
+@pytest.mark.parametrize("text", ["blah blorp", "[SpeechB]"])
+def test_a_description_that_says_nothing_is_a_trouble(here: Path, text: str) -> None:
+    with chatting(answer=text) as server:
+        address = server.endpoint().url
+        done = run("a.wav", "--endpoint", address, "--model", "m")
+        assert done.return_value == 3
+        said = " ".join(done.stdout.split())
+        assert "trouble: faithfulness: says-nothing: the text states none of the five ratings" in said
+        assert "the text leaves out: mos, noi, col, dis, loud" in said
+        done = run("--compare", "a.wav", "b.wav", "--endpoint", address, "--model", "m", "--published", "out")
+    assert done.return_value == 3
+    assert not Path("out/audio1_mos.txt").exists()
+    assert Path("out/audio1_metrics.json").exists()
+
+
+def test_a_row_says_what_its_text_leaves_out(here: Path) -> None:
+    with chatting(answer="It is somewhat clean (4.0). MOS: 3.9") as server:
+        done = run("a.wav", "--endpoint", server.endpoint().url, "--model", "m")
+    assert done.return_value == 0
+    assert "the text leaves out: col, dis, loud" in done.stdout
+    assert "leaves out" not in run("a.wav").stdout
+
+
+def test_a_model_that_rates_nothing_is_a_trouble(here: Path) -> None:
+    with chatting(answer="It sounds rather nice.") as server:
+        options = ("--listener-option", "model=m", "--listener-option", f"endpoint={server.endpoint().url}")
+        done = run("a.wav", *options, listener="audio_model")
+    assert done.return_value == 3
+    assert "trouble: listen: unreadable-answer: asked twice, no rating can be read: mos is missing" in " ".join(done.stdout.split())
+    record(Path("silent.wav"), (UNRATED, 1, 1, 1, 1))
+    assert run("silent.wav").return_value == 0, "what cannot be rated is a reason and no trouble"
+
+
+def test_the_placeholder_is_never_shown_as_a_mean_opinion_score(here: Path) -> None:
+    done = run("a.wav", "b.wav", listener="published_heuristic")
+    said = " ".join(done.stdout.split())
+    assert said.count("note: placeholder of the published tool, not a rating by any listener") == 2
+    assert "mos above is no mean opinion score: placeholder of the published tool" in said
+    assert "Heuristic overall: " in said and "MOS" not in said
+    assert "no mean opinion score" not in run("a.wav").stdout
+    row = json.loads(run("a.wav", "--json", listener="published_heuristic").stdout)
+    assert row["heard"]["ratings"]["notes"][0] == "placeholder of the published tool, not a rating by any listener"
+    run("a.wav", "--report", "page.html", listener="published_heuristic")
+    assert "Note: placeholder of the published tool, not a rating by any listener" in Path("page.html").read_text()

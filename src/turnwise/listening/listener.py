@@ -3,7 +3,7 @@
 Building a listener costs nothing; `open` may load weights; `close` may be called twice. It is given whole sounds of at most
 `longest` seconds; cutting longer files into windows is not its business (`listening/windows.py`). A listener that waits for a
 server declares `place = "driver"` and has `reach` instead of `open`. What cannot be rated is a rating of None with its
-reason; what fails is an EngineError.
+reason; what fails is an EngineError, with the cause `UNREADABLE` where an answer holds no rating at all.
 
 One of the device whose weights are small and that computes on the CPU alone says `everywhere = True`: a session over many files
 then opens it in as many processes as it is allowed, where a listener with large weights is opened once.
@@ -18,6 +18,8 @@ from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.listening.ratings import Ratings
+
+UNREADABLE = "unreadable-answer"
 
 
 class Listening(Protocol):

@@ -23,9 +23,9 @@ import msgspec
 import numpy as np
 
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import InputError, MissingDependency
+from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.foundation.fingerprint import seed_of
-from turnwise.listening.listener import Listening, RemoteListening
+from turnwise.listening.listener import UNREADABLE, Listening, RemoteListening
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
 from turnwise.listening.recording import OneChannel, Recording
 from turnwise.listening.sound_check import rate_objection, rated, unrated
@@ -124,8 +124,22 @@ def hear(listening: Listening, given: Sound | Recording, longest: float, window:
 async def hear_remote(
     listening: RemoteListening, given: Sound | Recording, longest: float, window: float = WINDOW, *, seed: int
 ) -> Heard:
-    """The same with a listener behind a server; several windows are asked about at the same time."""
+    """The same with a listener behind a server; several windows are asked about at the same time.
+
+    A window whose answer cannot be read lacks its ratings; where that is so of all, the sound has failed.
+    """
     windows = Windows(_file(given), window, longest)
+    unreadable: list[EngineError] = []
+
+    async def rate(sound: Sound, seed: int) -> Ratings:
+        try:
+            return await listening.rate(sound, seed=seed)
+        except EngineError as error:
+            if error.cause != UNREADABLE:
+                raise
+            unreadable.append(error)
+            return unrated(error.message)
+
     asked: list[asyncio.Task[Ratings]] = []
     pieces = iter(windows)
     try:
@@ -136,12 +150,14 @@ async def hear_remote(
                 if task.done():
                     task.result()  # a window that failed has failed the sound: the others need not be asked about
             own = seed if len(windows) == 1 else seed_of("window", seed, len(asked))
-            asked.append(asyncio.ensure_future(listening.rate(piece.sound, seed=own)))
+            asked.append(asyncio.ensure_future(rate(piece.sound, own)))
         ratings = await asyncio.gather(*asked)
     finally:
         for task in asked:
             task.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
+    if unreadable and len(unreadable) == len(windows):
+        raise unreadable[0]
     return await asyncio.to_thread(windows.heard, ratings)
 
 

@@ -21,14 +21,15 @@ import msgspec
 from markupsafe import Markup
 
 import turnwise
-from turnwise.foundation.errors import InputError, MissingDependency, StorageError
+from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError
 from turnwise.listening.outliers import FEWEST, LEAST, ODD, Distance, distances
 from turnwise.listening.ratings import DIMENSIONS, TITLES, Dimension, Moment, level, words
+from turnwise.listening.recording import recording
 from turnwise.listening.row import Row
 from turnwise.listening.sound_check import read
 from turnwise.report import sound_picture
 from turnwise.report.page import policy
-from turnwise.report.sound_picture import Picture, picture
+from turnwise.report.sound_picture import Picture, picture_of
 from turnwise.report.theme import css
 
 STYLES = ("page.css", "listening.css")
@@ -143,8 +144,9 @@ def _entry(place: int, row: Row, distance: Distance | None, page: Path, embed_au
     unread = any(trouble.step == "file" for trouble in row.troubles)
     if draws and not unread:
         try:
-            made = picture(read(path).sound)
-        except (InputError, MissingDependency, OSError) as error:
+            file = recording(path)
+            made = picture_of(file.blocks(), file.length, file.rate)
+        except (InputError, EngineError, MissingDependency, OSError) as error:
             silent = f"It could not be drawn: {error}"
     if not unread:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -37,33 +37,47 @@ class Picture(msgspec.Struct, frozen=True):
 
 def picture(sound: Sound) -> Picture:
     """The pictures of a sound that has samples."""
-    samples = np.clip(np.nan_to_num(sound.samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    png = _png(_levels(samples))
-    return Picture(_wave(samples), "data:image/png;base64," + base64.b64encode(png).decode(), sound.rate, sound.seconds)
+    return picture_of((sound.samples,), len(sound.samples), sound.rate)
 
 
-def _wave(samples: NDArray[np.float32]) -> str:
-    columns = min(WIDTH, len(samples))
-    parts = np.array_split(samples, columns)
-    middle = HEIGHT / 2
+def picture_of(blocks: Iterable[NDArray[np.float32]], length: int, rate: int) -> Picture:
+    """The pictures of a sound that comes in pieces: of `length` samples no more is held than the pictures show."""
+    columns = min(WIDTH, length)
+    ends = np.arange(1, columns + 1) * (length // columns) + np.minimum(np.arange(1, columns + 1), length % columns)
+    highest, lowest = np.full(columns, -np.inf), np.full(columns, np.inf)
+    # One spectrum per column, of the frame around its middle: a picture is 480 columns however long the sound is.
+    starts = np.linspace(0, max(0, length - _FRAME), min(WIDTH, max(1, (length - _FRAME) // (_FRAME // 4) + 1))).astype(np.int64)
+    frames = np.zeros((len(starts), _FRAME), dtype=np.float32)
+    begin = 0
+    for block in blocks:
+        samples = np.clip(np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+        end = begin + len(samples)
+        first, last = (int(np.searchsorted(ends, place, side="right")) for place in (begin, end - 1))
+        cuts = np.concatenate([[begin], ends[first:last]]) - begin
+        highest[first : last + 1] = np.maximum(highest[first : last + 1], np.maximum.reduceat(samples, cuts))
+        lowest[first : last + 1] = np.minimum(lowest[first : last + 1], np.minimum.reduceat(samples, cuts))
+        for column in range(int(np.searchsorted(starts, begin - _FRAME, side="right")), int(np.searchsorted(starts, end))):
+            left, right = max(begin, int(starts[column])), min(end, int(starts[column]) + _FRAME)
+            frames[column, left - starts[column] : right - starts[column]] = samples[left - begin : right - begin]
+        begin = end
+    png = base64.b64encode(_png(_levels(frames))).decode()
+    return Picture(_wave(highest, lowest), "data:image/png;base64," + png, rate, length / rate)
+
+
+def _wave(highest: NDArray[np.float64], lowest: NDArray[np.float64]) -> str:
+    columns, middle = len(highest), HEIGHT / 2
     pieces = []
-    for place, part in enumerate(parts):
+    for place, (top, bottom) in enumerate(zip(highest, lowest, strict=True)):
         x = (place + 0.5) * WIDTH / columns
-        high, low = (middle - float(value) * (middle - 1) for value in (part.max(), part.min()))
+        high, low = (middle - float(value) * (middle - 1) for value in (top, bottom))
         pieces.append(f"M{x:.1f},{high - 0.3:.1f}V{low + 0.3:.1f}")
     return "".join(pieces)
 
 
-def _levels(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _levels(frames: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The spectrogram as colours, highest frequencies first: shape (BANDS, columns)."""
-    if len(samples) < _FRAME:
-        samples = np.pad(samples, (0, _FRAME - len(samples)))
-    # One spectrum per column, of the frame around its middle: a picture is 480 columns however long the sound is.
-    columns = min(WIDTH, max(1, (len(samples) - _FRAME) // (_FRAME // 4) + 1))
-    starts = np.linspace(0, len(samples) - _FRAME, columns).astype(np.int64)
     window = np.hanning(_FRAME).astype(np.float32)
-    frames = samples[starts[:, None] + np.arange(_FRAME)] * window
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 / (window.sum() / 2) ** 2
+    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2 / (window.sum() / 2) ** 2
     edges = np.linspace(0, power.shape[1], BANDS + 1).astype(np.int64)
     bands = np.maximum.reduceat(power, edges[:-1], axis=1)
     decibels = 10 * np.log10(np.maximum(bands, 1e-12))

@@ -10,7 +10,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.faithfulness import check, check_comparison
 from turnwise.listening.preference import preferred, read_summary
-from turnwise.listening.ratings import DIMENSIONS, Ratings, words
+from turnwise.listening.ratings import DIMENSIONS, PLACEHOLDER, Ratings, level, words
 
 R = Ratings(2.4, 1.8, 3.6, 4.2, 3.9)
 A = Ratings(3.9, 4.0, 3.8, 4.1, 4.0)
@@ -111,3 +111,37 @@ def test_comparisons_in_both_orders_and_ties() -> None:
 def test_options_are_checked(options: dict[str, object]) -> None:
     with pytest.raises(InputError):
         DESCRIBERS.build("template", options)
+
+
+@pytest.mark.parametrize("reason", ["asked twice, dis is 5.0000001, which is not within 1 to 5", "window 3 of 5: very noisy, MOS: 1"])
+def test_a_reason_with_numbers_is_no_claim(reason: str) -> None:
+    ratings = Ratings(None, 3.0, 4.0, None, 2.0, missing={"dis": reason, "mos": reason})
+    for preset in ("plain", "diverse"):
+        text = DESCRIBERS.build("template", {"preset": preset}).open().describe(ratings, seed=3)
+        assert reason in text
+        assert check(text, ratings).contradictions == ()
+    ratings = Ratings(None, 3.0, None, None, 2.0, missing={"dis": "5 is off", "mos": reason + ": 5 is off", "col": "5"})
+    assert check(DESCRIBERS.build("template").open().describe(ratings, seed=3), ratings).contradictions == ()
+
+
+def test_a_printed_number_has_one_word() -> None:
+    """3.46 and 3.5 are printed alike, and so are their words alike."""
+    for value, shown in ((3.46, 3.5), (3.45001, 3.5), (1.4501, 1.5), (2.549, 2.5), (4.44, 4.4)):
+        assert level(value) == level(shown)
+        ratings = Ratings(value, value, value, value, value)
+        text = DESCRIBERS.build("template").open().describe(ratings, seed=1)
+        assert text == DESCRIBERS.build("template").open().describe(Ratings(shown, shown, shown, shown, shown), seed=1)
+        assert check(text, ratings).contradictions == ()
+
+
+def test_numbers_that_are_no_ratings_are_not_called_mos() -> None:
+    first, second = (Ratings(mos, 3.0, 4.0, 5.0, 2.0, notes=(PLACEHOLDER,)) for mos in (2.5, 3.7))
+    for preset in ("plain", "diverse"):
+        maker = DESCRIBERS.build("template", {"preset": preset}).open()
+        text = maker.describe(first, seed=2)
+        assert text.endswith("Heuristic overall: 2.5")
+        assert "MOS" not in text
+        assert (check(text, first).contradictions, check(text, first).unstated) == ((), ())
+        text = maker.compare(first, second, seed=2)
+        assert "(heuristic overall 2.5)" in text and "mos" not in text.lower()
+        assert check_comparison(text, first, second) == ()

@@ -134,10 +134,13 @@ def test_what_stays_wrong_is_missing_with_its_reason() -> None:
     assert len(calls) == 2
 
 
-def test_words_without_ratings_give_none() -> None:
-    with chatting("openai", "It sounds rather nice.") as server:
-        ratings, _ = heard(server)
-    assert ratings.missing == {name: f"asked twice, {name} is missing" for name in DIMENSIONS}
+def test_words_without_ratings_are_a_failure() -> None:
+    with chatting("openai", "It sounds rather nice.") as server, pytest.raises(EngineError) as caught:
+        heard(server)
+    assert caught.value.cause == "unreadable-answer"
+    missing = "; ".join(f"{name} is missing" for name in DIMENSIONS)
+    assert caught.value.message == f"asked twice, no rating can be read: {missing}"
+    assert len(server.requests) == 2
 
 
 def test_an_empty_answer_is_asked_again_from_the_start() -> None:
@@ -162,7 +165,7 @@ def test_a_refusal_of_the_second_question_leaves_the_first_answer() -> None:
 
 
 def test_an_answer_that_was_cut_is_said_to_be() -> None:
-    with chatting("openai", Given('{"noi": 2, "col"', finish="length")) as server:
+    with chatting("openai", in_turn(json.dumps({"mos": 2}), Given('{"noi": 2, "col"', finish="length"))) as server:
         ratings, _ = heard(server)
     assert ratings.missing["noi"] == "asked twice, noi is missing (the answer was cut at its limit of tokens)"
 

@@ -2,8 +2,8 @@
 
 Each sound is one request: definitions of the five dimensions, the recording as WAV, and a JSON schema of the answer. If the
 answer lacks a rating or gives one outside 1 to 5, the model is told once what was wrong; if the second answer is whole it counts
-alone, else it only fills gaps. What is missing then is missing, with the reason: a number is never put in its place. A refusal is
-not asked again. What the server fails with (time-outs, limits, refused connections) is an EngineError, as for any listener.
+alone, else it only fills gaps. What is missing then is missing, with the reason: a number is never put in its place. Two answers
+without any rating are an EngineError (`unreadable-answer`). A refusal is not asked again. What the server fails with (time-outs, limits, refused connections) is an EngineError, as for any listener.
 
 What such a model hears is not known beforehand: models differ, many say 3 to 4 of anything, and none was trained on these five
 scales unless it says so. Rate sounds whose damage is known (benchmarks/listening_degradations.py has them) before you believe
@@ -32,6 +32,7 @@ from turnwise.foundation.fingerprint import canonical, fingerprint
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place
 from turnwise.foundation.plain_text import plain_text
+from turnwise.listening.listener import UNREADABLE
 from turnwise.listening.rating_answer import INSTRUCTIONS, SCHEMA, AnswerRead, read_answer
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Ratings
 from turnwise.listening.sound_check import objection, rated, remarks, unrated
@@ -135,6 +136,8 @@ class AudioModelListening:
         again = read_answer(second.text)
         if not again.wrong:
             return again
+        if not again.values and not first.values:
+            raise EngineError(UNREADABLE, f"asked twice, no rating can be read: {'; '.join(again.wrong.values())}{_cut(second)}")
         values = {**again.values, **first.values}
         wrong: dict[Dimension, str] = {
             name: f"asked twice, {again.wrong[name]}{_cut(second)}" for name in DIMENSIONS if name not in values
