@@ -8,22 +8,30 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
 from listening_double import BREAKS, LISTENER, UNRATED, record
 from servers.chat_server import Request, chatting
 from turnwise.cli.listen import listen_command
+from turnwise.cli.listening_compare import _verdict
 from turnwise.cli.listening_progress import Progress
 from turnwise.foundation.errors import InputError
-from turnwise.listening.ratings import DIMENSIONS
+from turnwise.listening.pair import Pair
+from turnwise.listening.preference import preferred
+from turnwise.listening.ratings import DIMENSIONS, Heard, Moment, Ratings
+from turnwise.listening.row import Row
 
 A, B = (3.9, 4.0, 3.8, 4.1, 4.0), (2.4, 2.1, 3.5, 4.0, 3.9)
 
@@ -348,19 +356,54 @@ def test_a_model_that_rates_nothing_is_a_trouble(here: Path) -> None:
         options = ("--listener-option", "model=m", "--listener-option", f"endpoint={server.endpoint().url}")
         done = run("a.wav", *options, listener="audio_model")
     assert done.return_value == 3
-    assert "trouble: listen: unreadable-answer: asked twice, no rating can be read: mos is missing" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "trouble: listen: unreadable-answer: asked twice, no rating can be read: mos is missing" in said
     record(Path("silent.wav"), (UNRATED, 1, 1, 1, 1))
     assert run("silent.wav").return_value == 0, "what cannot be rated is a reason and no trouble"
 
 
 def test_the_placeholder_is_never_shown_as_a_mean_opinion_score(here: Path) -> None:
+    steps = np.repeat([0.3, 0.01], 8000) * np.random.default_rng(1).uniform(-1, 1, 16000)  # a voice and what is behind it
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(name, steps, 16000)
     done = run("a.wav", "b.wav", listener="published_heuristic")
     said = " ".join(done.stdout.split())
     assert said.count("note: placeholder of the published tool, not a rating by any listener") == 2
     assert "mos above is no mean opinion score: placeholder of the published tool" in said
     assert "Heuristic overall: " in said and "MOS" not in said
-    assert "no mean opinion score" not in run("a.wav").stdout
     row = json.loads(run("a.wav", "--json", listener="published_heuristic").stdout)
     assert row["heard"]["ratings"]["notes"][0] == "placeholder of the published tool, not a rating by any listener"
     run("a.wav", "--report", "page.html", listener="published_heuristic")
     assert "Note: placeholder of the published tool, not a rating by any listener" in Path("page.html").read_text()
+
+
+def test_how_sure_names_the_file_that_has_too_few_windows(here: Path) -> None:
+    ratings = Ratings(3.0, 3.0, 3.0, 3.0, 3.0)
+    long = Heard(ratings, 60.0, 16000, 1, tuple(Moment(k * 4.5, k * 4.5 + 9, ratings) for k in range(12)))
+    short = Heard(ratings, 8.0, 16000)
+    rule = preferred(ratings, ratings, 0.1)
+
+    def sure(first: Heard, second: Heard) -> str:
+        return _verdict(Pair(Row("a", "", "", first), Row("b", "", "", second), rule))[-1]
+
+    one_of = "How sure: an interval needs 4 windows that do not overlap in both files"
+    assert sure(long, short) == f"{one_of}, SpeechB has 1: nothing but the gap is known."
+    assert sure(short, long) == f"{one_of}, SpeechA has 1: nothing but the gap is known."
+    assert sure(short, short).startswith("How sure: a single rating of each")
+
+
+def test_ctrl_c_while_workers_start_prints_nothing_of_theirs(here: Path) -> None:
+    """The terminal sends it to the whole group; a worker that is still importing would tell where it was."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "turnwise", "listen", "ours", "theirs", "--jobs", "2", "--no-results"]
+    command += ["--listener", LISTENER, "--listener-option", "pause=5"]
+    process = subprocess.Popen(command, text=True, env=environment, start_new_session=True, stderr=subprocess.PIPE)
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until = time.monotonic() + 30
+    while len(started.read_text().split()) < 2 and time.monotonic() < until:  # the tracker of resources, and a worker
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said, said

@@ -100,9 +100,9 @@ def test_a_describer_that_is_none_is_named(name: str, said: str) -> None:
 
 
 def test_what_fails_when_it_is_opened_is_named_too() -> None:
-    with pytest.raises(InputError, match="the listener 'odd_parts:opens_badly' cannot be used: AttributeError: .*weights"):
+    with pytest.raises(InputError, match=r"the listener 'odd_parts:opens_badly' cannot be used: AttributeError: .*weights"):
         Ears(Hearing(Choice("odd_parts:opens_badly")))
-    with pytest.raises(InputError, match="the describer 'odd_parts:opens_badly' cannot be used: AttributeError: .*weights"):
+    with pytest.raises(InputError, match=r"the describer 'odd_parts:opens_badly' cannot be used: AttributeError: .*weights"):
         Ears(Hearing(Choice(LISTENER), Choice("odd_parts:opens_badly")))
 
 

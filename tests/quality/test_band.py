@@ -70,3 +70,12 @@ def test_silence_has_neither() -> None:
     assert band(silent) is None
     assert clipped(silent) == 0.0
     assert clipped(Sound(np.zeros(0, np.float32), 16000)) == 0.0
+
+
+def test_the_share_that_is_clipped_is_a_share() -> None:
+    """One sample far beyond the others, of which all but it are silence beside it."""
+    samples = made_voice().samples.copy()
+    samples[100] = 900.0
+    assert clipped(Sound(samples, 16000)) == pytest.approx(1.0, abs=1e-3)
+    samples[101:103] = -450.0, -1.0
+    assert 0.0 <= clipped(Sound(samples, 16000)) <= 1.0

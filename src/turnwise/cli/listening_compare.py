@@ -16,7 +16,7 @@ from turnwise.cli.listening_output import WIDTH_OF_A_FILE, Lines, number
 from turnwise.cli.listening_rows import heard
 from turnwise.foundation.errors import InputError
 from turnwise.foundation.plain_text import plain_text
-from turnwise.listening.pair import CONFIDENCE, FEWEST, Pair
+from turnwise.listening.pair import CONFIDENCE, FEWEST, Pair, apart
 from turnwise.listening.preference import NAMES, OBVIOUS
 from turnwise.listening.published_files import published as publish
 from turnwise.listening.ratings import DIMENSIONS, TITLES, Ratings, words
@@ -150,9 +150,7 @@ def _verdict(pair: Pair) -> list[str]:
     if not rule.aspects:
         told.append(f"Why: no single aspect differs by more than {OBVIOUS:g}.")
     if pair.sureness is None:
-        told.append(
-            f"How sure: a single rating of each (an interval needs files of {FEWEST} windows): nothing but the gap is known."
-        )
+        told.append(f"How sure: {_single(pair)}: nothing but the gap is known.")
     else:
         low, high = pair.sureness.low, pair.sureness.high
         over = " and ".join(map(str, pair.sureness.windows))
@@ -162,6 +160,16 @@ def _verdict(pair: Pair) -> list[str]:
     if pair.orders is not None:
         told.append("Asked in both orders, the describer prefers the same." if pair.orders.agreed else "The two orders disagree.")
     return told
+
+
+def _single(pair: Pair) -> str:
+    """Why there is no interval."""
+    counts = [len(apart(row.heard)) if row.heard else 0 for row in (pair.first, pair.second)]
+    if max(counts) <= 1:
+        return f"a single rating of each (an interval needs files of {FEWEST} windows)"
+    names = (NAMES["first"], NAMES["second"])
+    few = " and ".join(f"{name} has {count}" for name, count in zip(names, counts, strict=True) if count < FEWEST)
+    return f"an interval needs {FEWEST} windows that do not overlap in both files, {few}"
 
 
 def _print_standing(found: Standing) -> None:
@@ -192,9 +200,7 @@ def _print_standing(found: Standing) -> None:
             told = "; ".join(", ".join(map(plain_text, group)) for group in found.ranking.groups)
             click.echo(f"No turns link these groups, so places mean something within one only: {told}.")
         elif found.ranking.separated:
-            click.echo(
-                "Some systems never lost: no finite lead follows from the data, this one follows from the added ties."
-            )
+            click.echo("Some systems never lost: no finite lead follows from the data, this one follows from the added ties.")
     for system, count in found.unpaired.items():
         if count:
             click.echo(f"left out: {count} turns that only {plain_text(system)} has rated")

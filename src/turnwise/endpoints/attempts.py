@@ -103,7 +103,7 @@ class Answerer:
             )
         if status in (400, 413, 422) and _too_long(codes, words):
             return AttemptFailed("context-length", self._too_long(path, f"{status}{told}"))
-        message = f"endpoint {self.name}: {path} was answered with {status}{told or _nothing_told(headers)}"
+        message = f"endpoint {self.name}: {path or self.url} was answered with {status}{told or _nothing_told(headers)}"
         if status in _STATUS_CAUSES or status >= 500:
             too_much = status in (429, 503)
             pause = retry_after(headers, answer) if too_much else None
@@ -126,11 +126,11 @@ class Answerer:
             cause = "server-error"
         else:
             cause = "refused"
-        return AttemptFailed(cause, f"endpoint {self.name}: {path} was answered with an error: {words}")
+        return AttemptFailed(cause, f"endpoint {self.name}: {path or self.url} was answered with an error: {words}")
 
     def not_json(self, status: int, kind: str, body: bytes, key: str, path: str) -> AttemptFailed:
         """What came where JSON was promised: nothing, a page, or something else."""
-        where = f"endpoint {self.name}: {path} was answered with {status}"
+        where = f"endpoint {self.name}: {path or self.url} was answered with {status}"
         if not body.strip():
             return AttemptFailed("broken-answer", f"{where} and no content, expected JSON")
         text = body.decode("utf-8", "replace")

@@ -142,7 +142,10 @@ def _told(path: Path, errors: tuple[type[Exception], ...]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise InputError(f"{path} cannot be read as sound: {_reason(error)}") from error
+        reason = _reason(error)
+        if reason.startswith("File does not exist"):  # libsndfile says so of any MP3 of which it finds no beginning
+            reason = "it is broken, or cut off within its first frames"
+        raise InputError(f"{path} cannot be read as sound: {reason}") from error
 
 
 def _missing_bytes(path: Path) -> bool:

@@ -11,9 +11,10 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -159,7 +160,9 @@ class _Process:
             theirs, self._line = _SPAWN.Pipe(duplex=False)
             self._executor = ProcessPoolExecutor(1, _SPAWN, _begin, (self._hearing, os.getpid(), theirs))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+            with _ctrl_c_waits():  # the first task starts the process
+                doing = asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+            return await doing
         except BrokenProcessPool:
             self._executor.shutdown(wait=False)
             self._executor = None
@@ -170,6 +173,16 @@ class _Process:
         if self._line is not None:
             self._line.close()
             self._line = None
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """A process that is started meanwhile never gets Ctrl-C, not even while it imports: it is born with it blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(hearing: Hearing, driver: int, line: Connection) -> None:

@@ -59,7 +59,7 @@ class Faithfulness(msgspec.Struct, frozen=True):
 def check(text: str, ratings: Ratings) -> Faithfulness:
     """A description against the ratings of its sound."""
     text = answer_of(text)
-    for reason in sorted(ratings.missing.values(), key=len, reverse=True):  # told as it is, it is the listener's word and no claim
+    for reason in sorted(ratings.missing.values(), key=len, reverse=True):  # as it is, it is the listener's word and no claim
         text = text.replace(reason, "")
     wrong, told = _words(text, ratings)
     with_number: set[Dimension] = set()

@@ -95,7 +95,7 @@ def _disagreement(orders: BothOrders) -> str:
 
 def _sureness(first: Heard, second: Heard, seed: int) -> Sureness | None:
     """The interval, where both files have windows enough."""
-    values = [_apart(heard) for heard in (first, second)]
+    values = [apart(heard) for heard in (first, second)]
     if min(map(len, values)) < FEWEST:
         return None
     draw = Random(seed_of("pair", seed))
@@ -105,8 +105,10 @@ def _sureness(first: Heard, second: Heard, seed: int) -> Sureness | None:
     return Sureness(low, high, (len(values[0]), len(values[1])))
 
 
-def _apart(heard: Heard) -> list[float]:
-    """Overall ratings of windows that do not overlap."""
+def apart(heard: Heard) -> list[float]:
+    """Overall ratings of windows that do not overlap; a file that was rated at once is a window."""
+    if not heard.timeline:
+        return [] if heard.ratings.mos is None else [heard.ratings.mos]
     values, end = [], 0.0
     for moment in heard.timeline:
         if moment.start >= end - 1e-6 and moment.ratings.mos is not None:

@@ -125,7 +125,7 @@ def taken(share: float) -> float:
     """
     if share <= 0.0:
         return 0.0
-    limit = -math.log(share)
+    limit = -math.log(min(1.0, share))
     return -10 * math.log10(max(_LEAST_LEFT, 1 - (1 + limit) * share))
 
 

@@ -11,6 +11,7 @@ sound is kept; beyond that nothing is, and whoever hears the file reads it once 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from turnwise.foundation.audio_files import Block, opened
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.listening.channels import Survey, mixed
 
+ABSURD = 1000.0  # of full scale, 60 dB: beyond this numbers were misread, whatever they were meant for
+CUT_OFF = "cut off: the Ogg stream has no end, so what came after is missing"
+_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page at most
 HELD = 1 << 24  # samples of all channels, 64 MiB: six minutes of one channel at 48 kHz
 
 
@@ -87,6 +91,9 @@ def recording(path: Path, channel: int | None = None, held: float | None = None)
         kept: list[Block] | None = []
         for block in file.blocks:
             survey.add(block)
+            largest = float(np.abs(block).max(initial=0.0))
+            if largest > ABSURD:
+                raise InputError(f"{path} holds absurd samples: the largest is {largest:.3g} times full scale")
             if kept is not None:
                 kept.append(block)
                 if survey.frames * file.channels > most:
@@ -95,11 +102,25 @@ def recording(path: Path, channel: int | None = None, held: float | None = None)
         chosen = survey.choice(channel)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", error.hint) from error
-    notes = (chosen.note,) if chosen.note else ()
+    notes = ((chosen.note,) if chosen.note else ()) + ((CUT_OFF,) if _is_cut_off(Path(path)) else ())
     if kept is None:
         return LongRecording(Path(path), file.rate, survey.frames, file.channels, chosen.which, notes)
     samples = np.concatenate([mixed(block, chosen.which) for block in kept])
     return OneChannel(Sound(samples, file.rate), file.channels, notes)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file is Ogg and its last page is not whole, or does not say that it is the last."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * _PAGE))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS\0") :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    return not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def whole(path: Path, channel: int | None = None) -> OneChannel:

@@ -1,6 +1,6 @@
 """What a listener should know of a sound before it rates it: whether it can be rated at all, and what is odd about it.
 
-    objection(sound)      why it cannot be rated: broken samples, too short, silent, a rate that no speech has; "" when it can
+    objection(sound)      why it cannot be rated: broken samples, absurd ones, too short, silent, a wrong rate; "" when it can
     remarks(sound)        what is odd all the same: clipped, DC offset, an unusual rate, very short
     rated(values, ...)    ratings by name, and unrated(reason) those of a sound that cannot be rated
     read(path, channel)   a file as one channel, held as a whole, and which one, or of which it is the mean
@@ -18,7 +18,7 @@ import numpy as np
 from turnwise.foundation.audio import Sound
 from turnwise.listening import recording
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Ratings
-from turnwise.listening.recording import OneChannel
+from turnwise.listening.recording import ABSURD, OneChannel
 from turnwise.quality import estimator
 from turnwise.quality.estimator import FAINTEST
 
@@ -34,6 +34,9 @@ def objection(sound: Sound) -> str:
     broken = len(sound.samples) - int(np.isfinite(sound.samples).sum())
     if broken:
         return f"broken: {broken} of {len(sound.samples)} samples are not finite numbers"
+    largest = float(np.abs(sound.samples).max(initial=0.0))
+    if largest > ABSURD:
+        return f"absurd samples: the largest is {largest:.3g} times full scale"
     wrong = rate_objection(sound.rate)
     if wrong:
         return wrong
@@ -58,7 +61,8 @@ def remarks(sound: Sound) -> tuple[str, ...]:
     told = list(estimator.remarks(sound))
     beyond = int((np.abs(sound.samples) > 1.0).sum())
     if beyond:
-        told.append(f"beyond full scale: {beyond} samples, the largest {np.abs(sound.samples).max():.3g}")
+        count = "1 sample" if beyond == 1 else f"{beyond} samples"
+        told.append(f"beyond full scale: {count}, the largest {np.abs(sound.samples).max():.3g}")
     samples = sound.samples.astype(np.float64)
     offset = float(samples.mean())
     if abs(offset) > max(_OFFSET * float(samples.std()), _LEAST_OFFSET):

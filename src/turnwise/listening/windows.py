@@ -1,9 +1,11 @@
 """A long sound in windows: the ratings of each, in order, and of the whole.
 
-A sound of at most `window` seconds is rated at once. A longer one is cut into windows of that length, all equally long, each
-beginning at most half a window after the one before, the last ending with the sound. The ratings of the whole are means over the
-windows with speech, each weighing as many seconds as somebody speaks in it (`listening/speech_track.py`, extra `embedded`): so a
-long pause says nothing of the speech. The timeline holds all windows, those without speech too.
+A sound of at most `window` seconds is rated at once; where the detector of speech is at hand and finds none, a note says so. It
+stays rated, for of a second or two of a voice in noise, or of a faint one, the detector finds nothing. A longer one is cut into
+windows of that length, all equally long, each beginning at most half a window after the one before, the last ending with the
+sound. The ratings of the whole are means over the windows with speech, each weighing as many seconds as somebody speaks in it
+(`listening/speech_track.py`, extra `embedded`): so a long pause says nothing of the speech. The timeline holds all windows,
+those without speech too.
 
 The default of 9 s is the length of a window of DNSMOS, and about that of the sentences that NISQA was trained on. Shorter windows
 say better when something happened, and say it less surely.
@@ -28,7 +30,7 @@ from turnwise.foundation.fingerprint import seed_of
 from turnwise.listening.listener import UNREADABLE, Listening, RemoteListening
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
 from turnwise.listening.recording import OneChannel, Recording
-from turnwise.listening.sound_check import rate_objection, rated, unrated
+from turnwise.listening.sound_check import SURE, rate_objection, rated, unrated
 from turnwise.listening.speech_track import SpeechTrack
 from turnwise.speech.voice_activity import Span
 
@@ -36,6 +38,7 @@ WINDOW = 9.0  # seconds
 SHORTEST_WINDOW = 1.0
 OVERLAP = 0.5  # share of a window that the next one hears again, at least
 LEAST_SPEECH = 0.3  # seconds in a window, less than which it says nothing of the whole
+WORDLESS = "no speech was found: these are no ratings of speech if there is none"  # of a sound rated at once
 NAMED = 5  # windows without a rating that the notes of the whole name
 ASKED_AT_ONCE = 16  # windows of one sound that a server is asked about at the same time, or that wait for their turn
 
@@ -62,11 +65,12 @@ class Windows:
         self._wrong = rate_objection(file.rate)
         self._starts = [] if self._wrong else _starts(file.length, self._size)
         self._track: SpeechTrack | None = None
-        if len(self) > 1:
+        if len(self) > 1 or (len(self) == 1 and file.seconds >= SURE):
             try:
                 self._track = SpeechTrack(file.rate)
             except MissingDependency as error:
-                raise _untracked(error, file, self._size, longest) from None
+                if len(self) > 1:
+                    raise _untracked(error, file, self._size, longest) from None
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -90,10 +94,13 @@ class Windows:
         file = self._file
         if self._wrong:
             return Heard(unrated(self._wrong, file.notes), file.seconds, file.rate, file.channels)
-        if self._track is None:
+        if len(self) == 1:
             (alone,) = ratings
-            whole = msgspec.structs.replace(alone, notes=file.notes + alone.notes)
+            wordless = self._track is not None and not self._track.spans() and len(alone.missing) < len(DIMENSIONS)
+            notes = file.notes + alone.notes + ((WORDLESS,) if wordless else ())
+            whole = msgspec.structs.replace(alone, notes=notes)
             return Heard(whole, file.seconds, file.rate, file.channels)
+        assert self._track is not None
         moments = tuple(Moment(*self._times(number), rating) for number, rating in enumerate(ratings))
         whole = over_windows(moments, self._track.spans())
         whole = msgspec.structs.replace(whole, notes=file.notes + whole.notes)

@@ -60,10 +60,10 @@ def band(sound: Sound) -> Band | None:
 def clipped(sound: Sound) -> float:
     """The share of the samples that are not silence which lie at either end of what the sound reaches, less what speech has."""
     largest = float(np.abs(sound.samples).max(initial=0.0))
-    active = int((np.abs(sound.samples) > _SILENT * largest).sum())
-    if not active:
+    active = sound.samples[np.abs(sound.samples) > _SILENT * largest]
+    if not len(active):
         return 0.0
-    top, bottom = float(sound.samples.max()), float(sound.samples.min())
-    ends = int((sound.samples >= _AT_THE_END * top).sum()) if top > 0 else 0
-    ends += int((sound.samples <= _AT_THE_END * bottom).sum()) if bottom < 0 else 0
-    return max(0.0, ends / active - _ALONE)
+    top, bottom = float(active.max()), float(active.min())
+    ends = int((active >= _AT_THE_END * top).sum()) if top > 0 else 0
+    ends += int((active <= _AT_THE_END * bottom).sum()) if bottom < 0 else 0
+    return max(0.0, ends / len(active) - _ALONE)

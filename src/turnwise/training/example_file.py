@@ -8,7 +8,6 @@ recordings measures memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -23,7 +22,6 @@ from turnwise.training.growing_file import read_lines
 
 Split = Literal["train", "validation"]
 LOWEST, HIGHEST = 1.0, 5.0
-_MARK = re.compile(r"<\|[^|<>]{1,40}\|>")  # as chat templates and tokenizers write what is no text
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,8 +44,6 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             raise ValueError(f"{self.id}: a {self.kind} has {expected} sounds, origins and ratings")
         if not self.answer.strip():
             raise ValueError(f"{self.id}: the answer is empty")
-        if found := _MARK.search(self.answer):
-            raise ValueError(f"{self.id}: the answer holds {found[0]}, which a model reads as a mark and not as words")
         for one in self.ratings:
             for dimension in DIMENSIONS:
                 value = one.value(dimension)

@@ -24,6 +24,7 @@ from turnwise.training.loop import items_per_step, steps_of
 from turnwise.training.recipe import Alld, Model, Recipe, Stage
 from turnwise.training.reference import Reader
 
+LARGEST = 1024  # items at once that are no slip of the pen, also where there are fewer
 LOOKED_AT = 200  # answers whose tokens are compared before the training; the rest when the reference reads them
 
 
@@ -72,7 +73,7 @@ def foresee(recipe: Recipe, examples: Sequence[Example], stages: Sequence[str], 
             train, held = len(of_split(chosen, "train")), len(of_split(chosen, "validation"))
             if not train or not held:
                 raise InputError(f"{name}: there are {train} items to train on and {held} held out; both are needed")
-            if stage.batch > train:
+            if stage.batch > max(train, LARGEST):
                 raise InputError(f"{name}.batch: expected at most the {train} items to train on, got {stage.batch}")
             questions_of(chosen)
             refuse_unheard(chosen, longest_of(processor))

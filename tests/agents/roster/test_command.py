@@ -693,7 +693,7 @@ def test_addresses_and_declared_endpoints(desk: Desk) -> None:
         (lambda asked: {"id": "1", "text": "yes", "audio": "/etc/hostname"}, "broken-audio", ""),
         (lambda asked: {"id": "1", "text": "yes", "audio": "reply.wav"}, "broken-audio", ""),
         (lambda asked: web.Response(status=500, text="boom"), "server-error", "boom"),
-        (lambda asked: web.Response(text="yes"), "broken-answer", "not JSON"),
+        (lambda asked: web.Response(text="yes"), "broken-answer", "was answered with 200 and text/plain, expected JSON: yes"),
     ],
 )
 def test_a_server_that_answers_otherwise_is_a_fault(

@@ -113,7 +113,7 @@ def test_options_are_checked(options: dict[str, object]) -> None:
         DESCRIBERS.build("template", options)
 
 
-@pytest.mark.parametrize("reason", ["asked twice, dis is 5.0000001, which is not within 1 to 5", "window 3 of 5: very noisy, MOS: 1"])
+@pytest.mark.parametrize("reason", ["asked twice, dis is 5.0000001, which is not within 1 to 5", "window 3: very noisy, MOS: 1"])
 def test_a_reason_with_numbers_is_no_claim(reason: str) -> None:
     ratings = Ratings(None, 3.0, 4.0, None, 2.0, missing={"dis": reason, "mos": reason})
     for preset in ("plain", "diverse"):

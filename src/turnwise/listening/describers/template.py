@@ -1,9 +1,10 @@
 """Describes ratings by fixed sentences: no model, no network, the same words for the same ratings.
 
-Says the level of noise, coloration, discontinuity and loudness in the words of the listening tests, with the ratings; names what
-lowers the overall quality most, where something is at the third level or below (several, where the lowest read alike); and ends
-with the overall rating ("MOS: 2.4"; "Heuristic overall: 2.4" where the numbers are no ratings). A rating that does not exist is told with its reason. A comparison follows the rule of
-`listening/preference.py` and ends with `[SpeechA]`, `[SpeechB]` or `[Tie]`.
+Says the level of noise, coloration, discontinuity and loudness in the words of the listening tests, with the ratings; names
+what lowers the overall quality most, where something is at the third level or below (several, where the lowest read alike); and
+ends with the overall rating ("MOS: 2.4"; "Heuristic overall: 2.4" where the numbers are no ratings). A rating that does not
+exist is told with its reason. A comparison follows the rule of `listening/preference.py` and ends with `[SpeechA]`, `[SpeechB]`
+or `[Tie]`.
 
 Options: `preset`, "plain" (default) or "diverse", which words and orders its sentences by the seed; `tie` (0.1), by how much two
 overall ratings may differ and still count as equal.

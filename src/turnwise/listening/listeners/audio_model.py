@@ -2,8 +2,9 @@
 
 Each sound is one request: definitions of the five dimensions, the recording as WAV, and a JSON schema of the answer. If the
 answer lacks a rating or gives one outside 1 to 5, the model is told once what was wrong; if the second answer is whole it counts
-alone, else it only fills gaps. What is missing then is missing, with the reason: a number is never put in its place. Two answers
-without any rating are an EngineError (`unreadable-answer`). A refusal is not asked again. What the server fails with (time-outs, limits, refused connections) is an EngineError, as for any listener.
+alone, else it only fills gaps. What is missing then is missing, with the reason: a number is never put in its place. Two
+answers without any rating are an EngineError (`unreadable-answer`). A refusal is not asked again. What the server fails with
+(time-outs, limits, refused connections) is an EngineError, as for any listener.
 
 What such a model hears is not known beforehand: models differ, many say 3 to 4 of anything, and none was trained on these five
 scales unless it says so. Rate sounds whose damage is known (benchmarks/listening_degradations.py has them) before you believe
