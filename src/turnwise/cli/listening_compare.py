@@ -19,7 +19,7 @@ from turnwise.foundation.plain_text import plain_text
 from turnwise.listening.pair import CONFIDENCE, FEWEST, Pair, apart
 from turnwise.listening.preference import NAMES, OBVIOUS
 from turnwise.listening.published_files import published as publish
-from turnwise.listening.ratings import DIMENSIONS, TITLES, Ratings, words
+from turnwise.listening.ratings import DIMENSIONS, TITLES, Ratings, printed, words
 from turnwise.listening.results import Results
 from turnwise.listening.row import Row
 from turnwise.listening.session import Listening
@@ -145,7 +145,7 @@ def _verdict(pair: Pair) -> list[str]:
     else:
         told = [names, f"{NAMES[rule.winner]} is better: its overall rating is {abs(rule.gap):.2f} higher. {rule.token}"]
     for gap in rule.aspects:
-        a, b = (f"{words(gap.dimension, value)} ({value:.1f})" for value in (gap.first, gap.second))
+        a, b = (f"{words(gap.dimension, printed(value))} ({value:.1f})" for value in (gap.first, gap.second))
         told.append(f"Why: {TITLES[gap.dimension]}: SpeechA {a}, SpeechB {b}.")
     if not rule.aspects:
         told.append(f"Why: no single aspect differs by more than {OBVIOUS:g}.")

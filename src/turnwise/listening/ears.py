@@ -201,13 +201,14 @@ class Ears:
         waiting: list[tuple[int, Row, Sound | None]] = []
         for number, file in enumerate(files):
             rows[number] = file.row
+            if file.row.ratings is None or unrated(file.row.ratings):
+                continue
             try:
                 sound = at_once(file.recording) if self._wants_sound and file.recording is not None else None
             except EngineError as error:
                 rows[number] = _undescribed(file.row, error)
                 continue
-            if file.row.ratings is not None and not unrated(file.row.ratings):
-                waiting.append((number, file.row, sound))
+            waiting.append((number, file.row, sound))
         size = getattr(self._describing, "batch", 1)
         for start in range(0, len(waiting), size):
             some = waiting[start : start + size]

@@ -102,11 +102,13 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def level(value: float) -> int:
-    """The nearest of the five levels to a value as it is printed, with one decimal: so a number has one word wherever it stands.
+    """The nearest of the five levels, 1 to 5; halves go up, values beyond the scale to its ends."""
+    return min(5, max(1, math.floor(value + 0.5)))
 
-    Halves go up, values beyond the scale to its ends.
-    """
-    return min(5, max(1, math.floor(float(f"{value:.1f}") + 0.5)))
+
+def printed(value: float) -> float:
+    """A value as it is printed with one decimal: the words beside it are those of this number, so it has the same everywhere."""
+    return float(f"{value:.1f}")
 
 
 def words(dimension: Dimension, value: float) -> str:

@@ -65,7 +65,7 @@ class Windows:
         self._wrong = rate_objection(file.rate)
         self._starts = [] if self._wrong else _starts(file.length, self._size)
         self._track: SpeechTrack | None = None
-        if len(self) > 1 or (len(self) == 1 and file.seconds >= SURE):
+        if len(self) > 1 or (len(self) == 1 and file.seconds > SURE):
             try:
                 self._track = SpeechTrack(file.rate)
             except MissingDependency as error:

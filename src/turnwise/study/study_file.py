@@ -54,7 +54,7 @@ DEFAULT_JUDGES = (
     "wer",
     "latency",
     "voice_consistency",
-    "sound_quality",
+    "listener",
 )
 
 Named = str | Choice

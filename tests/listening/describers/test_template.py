@@ -10,7 +10,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.faithfulness import check, check_comparison
 from turnwise.listening.preference import preferred, read_summary
-from turnwise.listening.ratings import DIMENSIONS, PLACEHOLDER, Ratings, level, words
+from turnwise.listening.ratings import DIMENSIONS, PLACEHOLDER, Ratings, printed, words
 
 R = Ratings(2.4, 1.8, 3.6, 4.2, 3.9)
 A = Ratings(3.9, 4.0, 3.8, 4.1, 4.0)
@@ -127,7 +127,7 @@ def test_a_reason_with_numbers_is_no_claim(reason: str) -> None:
 def test_a_printed_number_has_one_word() -> None:
     """3.46 and 3.5 are printed alike, and so are their words alike."""
     for value, shown in ((3.46, 3.5), (3.45001, 3.5), (1.4501, 1.5), (2.549, 2.5), (4.44, 4.4)):
-        assert level(value) == level(shown)
+        assert printed(value) == shown
         ratings = Ratings(value, value, value, value, value)
         text = DESCRIBERS.build("template").open().describe(ratings, seed=1)
         assert text == DESCRIBERS.build("template").open().describe(Ratings(shown, shown, shown, shown, shown), seed=1)

@@ -24,7 +24,7 @@ from turnwise.foundation.errors import InputError
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.lineage import lineage
 from turnwise.listening.preference import TIE, TOKENS, Gap, preferred
-from turnwise.listening.ratings import ASPECTS, TITLES, Dimension, Ratings, level, words
+from turnwise.listening.ratings import ASPECTS, TITLES, Dimension, Ratings, level, printed, words
 
 PRESETS = ("plain", "diverse")
 _FAIR = 3  # the highest level that counts as a fault
@@ -80,7 +80,7 @@ class Template:
             sentences.append(_effect(draw, rated, ratings, ratings.mos))
         if ratings.placeholder:
             return " ".join([*sentences, f"Heuristic overall: {ratings.mos:.1f}"])
-        closing = _chosen(draw, _CLOSINGS).format(words=words("mos", ratings.mos), mos=f"{ratings.mos:.1f}")
+        closing = _chosen(draw, _CLOSINGS).format(words=words("mos", printed(ratings.mos)), mos=f"{ratings.mos:.1f}")
         return " ".join([*sentences, closing])
 
     def compare(self, first: Ratings, second: Ratings, sounds: tuple[Sound, Sound] | None = None, *, seed: int) -> str:
@@ -88,7 +88,7 @@ class Template:
         if rule.winner is None or first.mos is None or second.mos is None:
             return f"Neither can be preferred: {rule.reason}."
         called = "heuristic overall" if first.placeholder or second.placeholder else "mos"
-        quality = [f"{words('mos', mos)} ({called} {mos:.1f})" for mos in (first.mos, second.mos)]
+        quality = [f"{words('mos', printed(mos))} ({called} {mos:.1f})" for mos in (first.mos, second.mos)]
         if rule.winner == "tie":
             opening = f"Neither is better, since their overall ratings differ by no more than {self.tie:g}: "
             opening += f"SpeechA has the overall quality {quality[0]}, SpeechB the overall quality {quality[1]}."
@@ -115,23 +115,23 @@ def describer(preset: str = "plain", tie: float = TIE) -> Template:
 def _levelled(aspect: Dimension, ratings: Ratings) -> str:
     value = ratings.value(aspect)
     assert value is not None  # only those that exist are asked for
-    return f"{words(aspect, value)} ({value:.1f})"
+    return f"{words(aspect, printed(value))} ({value:.1f})"
 
 
 def _effect(draw: Random | None, rated: list[Dimension], ratings: Ratings, mos: float) -> str:
     """What the aspects do to the whole."""
     values = {aspect: ratings.value(aspect) or 0.0 for aspect in rated}
     lowest = min(values.values())
-    if level(lowest) <= _FAIR:
+    if level(printed(lowest)) <= _FAIR:
         # Those that read the same to one decimal are alike.
         worst = [_CULPRITS[aspect] for aspect in ASPECTS if aspect in values and f"{values[aspect]:.1f}" == f"{lowest:.1f}"]
         one, several = _BLAMES[0] if draw is None else draw.choice(_BLAMES)
         return one.format(worst[0]) if len(worst) == 1 else several.format(_listed(worst))
-    return _chosen(draw, _PRAISES) if level(mos) > _FAIR else _UNEXPLAINED
+    return _chosen(draw, _PRAISES) if level(printed(mos)) > _FAIR else _UNEXPLAINED
 
 
 def _reason(gap: Gap) -> str:
-    first, second = (f"{words(gap.dimension, value)} ({value:.1f})" for value in (gap.first, gap.second))
+    first, second = (f"{words(gap.dimension, printed(value))} ({value:.1f})" for value in (gap.first, gap.second))
     return f"In {TITLES[gap.dimension]} they differ: SpeechA is {first}, SpeechB is {second}."
 
 
