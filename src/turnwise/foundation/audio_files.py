@@ -173,12 +173,12 @@ def _opened_container(path: Path) -> Iterator[OpenFile]:
     errors: Any = (av.error.FFmpegError, OSError, ValueError)
     with ExitStack() as stack:
         with _told(path, errors):
-            container = stack.enter_context(av.open(stack.enter_context(path.open("rb"))))
+            container: Any = stack.enter_context(av.open(stack.enter_context(path.open("rb"))))
             if not container.streams.audio:
                 raise InputError(f"{path} holds no audio stream")
             rate = int(container.streams.audio[0].rate)
             frames: Any = container.decode(audio=0)
-            planar = av.AudioResampler(format="fltp", rate=rate)
+            planar: Any = av.AudioResampler(format="fltp", rate=rate)
 
         def pieces() -> Iterator[Block]:
             frame: Any = True
