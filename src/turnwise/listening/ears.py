@@ -7,6 +7,7 @@ time. What fails on one file is that file's trouble.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -96,6 +97,7 @@ class Ears:
         with naming("describer", hearing.describer.name if hearing.describer else ""):
             self._describing: Describing | None = describer.open() if describes else None
         self._wants_sound = describes and describer.listens
+        self.stopped = threading.Event()  # set by another thread: what is under way is left after the window that is heard
 
     def close(self) -> None:
         for part in (self._listening, self._describing):
@@ -112,6 +114,8 @@ class Ears:
             file = self._file(place, path, row)
             under_way.append(file)
             for sound in file.sounds():
+                if self.stopped.is_set():
+                    raise RunStopped("the hearing was stopped")
                 waiting.append((file, sound))
                 if len(waiting) >= self._listening.batch:
                     self._rate(waiting)
