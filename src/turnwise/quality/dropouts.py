@@ -146,14 +146,16 @@ def _repeated(change: NDArray[np.float64], rate: int) -> float:
     speech = starts[energy > loud * 10 ** (-_SPEECH / 10)]
     if loud <= 0 or not len(speech):
         return 0.0
+    import scipy.fft
+
     lags = far - near + 1
     pasts = np.lib.stride_tricks.sliding_window_view(change, lags - 1 + span)
-    points = 1 << (lags + 2 * span).bit_length()
+    points = scipy.fft.next_fast_len(lags - 1 + span, real=True)  # what wraps around has lags beyond those that are read
     found = 0
     for at in range(0, len(speech), _ROWS):
         now, past = spans[speech[at : at + _ROWS]], pasts[speech[at : at + _ROWS] - far]
-        product = np.fft.rfft(past, points, axis=1) * np.conj(np.fft.rfft(now, points, axis=1))
-        together = np.fft.irfft(product, points, axis=1)[:, :lags]
+        product = scipy.fft.rfft(past, points, axis=1) * np.conj(scipy.fft.rfft(now, points, axis=1))
+        together = scipy.fft.irfft(product, points, axis=1)[:, :lags]
         sums = np.cumsum(np.pad(past**2, ((0, 0), (1, 0))), axis=1)
         power = sums[:, span:] - sums[:, :-span]
         scale = np.sqrt(np.maximum(power, _FAINT * loud) * (now**2).sum(axis=1)[:, np.newaxis])
