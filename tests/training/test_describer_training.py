@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from click.testing import CliRunner
 from filelock import FileLock
 from safetensors.torch import load_file
 
 import tiny_describer
 from tiny_describer import Quiet, caption, comparison, recipe, write_examples
+from turnwise.cli.listen import listen_command
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.audio_files import read_sound, write_sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError
@@ -99,6 +101,17 @@ def test_it_describes_what_it_hears_and_looks_at_no_rating(learned: tuple[Path, 
     with pytest.raises(EngineError) as caught:
         brief.describe(five, read_sound(root / "t2.wav"), seed=1)
     assert caught.value.cause == "cut-short"
+
+
+def test_the_command_listens_with_it(learned: tuple[Path, Recipe, Path]) -> None:
+    root, _, model = learned
+    files = [str(root / f"t{k}.wav") for k in (2, 6)]
+    done = CliRunner().invoke(listen_command, ["--model", str(model), *files, "--json"], standalone_mode=False)
+    assert done.exception is None and done.return_value == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["file"] for row in rows] == files
+    assert [row["heard"]["ratings"]["mos"] for row in rows] == [2.1, 4.1]
+    assert [row["description"] for row in rows] == ["MOS: 2.1", "MOS: 4.1"]
 
 
 def test_what_a_checkpoint_recommends_for_itself_is_not_used(learned: tuple[Path, Recipe, Path], tmp_path: Path) -> None:
