@@ -20,9 +20,10 @@ from turnwise.cli import progress
 from turnwise.cli.progress import Bars
 from turnwise.endpoints.calls import Usage
 from turnwise.endpoints.endpoint import Endpoint
+from turnwise.endpoints.remote import Remote
+from turnwise.endpoints.waiting import Awaited
 from turnwise.foundation.errors import EngineError
 from turnwise.study.experiment import carry_out
-from turnwise.study.waiting import Awaited, WatchedRemote
 
 
 def waiting_bars(monkeypatch: pytest.MonkeyPatch, awaited: Sequence[Awaited], terminal: bool = False) -> str:
@@ -68,8 +69,8 @@ def test_calls_are_counted_while_they_are_under_way() -> None:
 
     async def work(address: str) -> None:
         declared = {"house": Endpoint(f"{address}/v1", connections=3), "barn": Endpoint(f"{address}/v1")}
-        remote = WatchedRemote(declared)
-        assert remote.awaited() == ()
+        remote = Remote(declared)
+        assert remote.waiting.awaited() == ()
         house, barn = remote.line("house"), remote.line("barn")
         assert remote.line("house") is house
 
@@ -87,14 +88,14 @@ def test_calls_are_counted_while_they_are_under_way() -> None:
         await asyncio.sleep(0.3)
         works.append(asyncio.create_task(refused()))
         await asyncio.sleep(0.2)
-        first, second = remote.awaited()
+        first, second = remote.waiting.awaited()
         assert (first.endpoint, first.calls, first.connections) == ("house", 4, 3)
         assert (second.endpoint, second.calls, second.connections) == ("barn", 1, 16)
         assert 0.45 < first.seconds < 20
         assert 0.15 < second.seconds < first.seconds - 0.2
         answered.set()
         await asyncio.gather(*works)
-        assert remote.awaited() == ()
+        assert remote.waiting.awaited() == ()
         await remote.close()
 
     app = web.Application()

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency, StorageError, TurnwiseError
+from turnwise.foundation.secrets import without_secrets
 
 
 @pytest.mark.parametrize(

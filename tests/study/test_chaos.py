@@ -39,6 +39,7 @@ from disturbed_study import (
 from servers.chaos import Deed
 from servers.misfortunes import HEARING, LASTING, PASSING, SPEECH, WORDS
 from small_study import opened
+from turnwise.endpoints.remote import Remote
 from turnwise.judges.verdict import Fault, Outcome, Score, Silence
 from turnwise.report.page import build
 from turnwise.report.terminal import terminal_table
@@ -50,20 +51,19 @@ from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.results import Results
 from turnwise.study.study import Study
 from turnwise.study.verify import verify
-from turnwise.study.waiting import WatchedRemote
 
 ENOUGH = 10_000  # misfortunes
 CALLS, ROUNDS, CONNECTIONS = 16, 5, 32
 STAGE = {HEARING: "hear", WORDS: "think", SPEECH: "speak"}  # of the chain, by what was asked
 BEFORE_THE_KILL = 1500  # requests
-QUICKLY = partial(WatchedRemote, patience=0.001)
+QUICKLY = partial(Remote, patience=0.001)
 RUN = """
 import functools, pathlib, sys, msgspec
-from turnwise.study.waiting import WatchedRemote
+from turnwise.endpoints.remote import Remote
 from turnwise.study import experiment
 from turnwise.study.study import Study
 if __name__ == "__main__":
-    experiment.WatchedRemote = functools.partial(WatchedRemote, patience=0.001)
+    experiment.Remote = functools.partial(Remote, patience=0.001)
     study = msgspec.json.decode(pathlib.Path(sys.argv[1]).read_bytes(), type=Study)
     experiment.carry_out(study, pathlib.Path(sys.argv[2]), workers=1)
 """
@@ -74,7 +74,7 @@ Where = tuple[str, str, int, str]  # arm, dialogue, round, criterion
 def test_ten_thousand_misfortunes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(experiment, "WatchedRemote", QUICKLY)
+    monkeypatch.setattr(experiment, "Remote", QUICKLY)
     monkeypatch.setenv(KEY_NAME, KEY)
     healthy, runs = tmp_path / "healthy", [tmp_path / "run-0"]
     with world(most=16, lasting=0.06) as servers:

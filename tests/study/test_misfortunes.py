@@ -29,12 +29,12 @@ from servers.misfortunes import (
     Misfortune,
 )
 from small_study import opened
+from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import InputError
 from turnwise.study import experiment
 from turnwise.study.experiment import carry_out, load_results
 from turnwise.study.study import JudgeChoice, UserVoice
 from turnwise.study.verify import verify
-from turnwise.study.waiting import WatchedRemote
 
 ARM = {JUDGE: "text", ALOUD: "hosted", MUTE: "mute", WORDS: "text", SPEECH: "chain", HEARING: "chain"}
 STAGE = {SPEECH: ("speak", "openai_speech"), HEARING: ("hear", "openai_transcription")}
@@ -52,7 +52,7 @@ def servers() -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch, servers: World) -> None:
-    monkeypatch.setattr(experiment, "WatchedRemote", partial(WatchedRemote, patience=0.001))
+    monkeypatch.setattr(experiment, "Remote", partial(Remote, patience=0.001))
     monkeypatch.setenv(KEY_NAME, KEY)
     servers.chaos.choose(None)
 

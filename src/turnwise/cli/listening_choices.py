@@ -15,10 +15,10 @@ from turnwise.endpoints.remote import Remote
 from turnwise.endpoints.sending import Address
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import InputError
+from turnwise.foundation.plugin import naming
 from turnwise.listening.describer import DESCRIBERS
 from turnwise.listening.ears import Choice, Hearing
 from turnwise.listening.listener import LISTENERS
-from turnwise.listening.made_parts import naming
 
 NO_DESCRIBER = "none"
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from turnwise.study.waiting import Awaited
+    from turnwise.endpoints.waiting import Awaited
 
 EVERY = 5.0  # seconds between plain lines
 QUIET = 20.0  # seconds after which a line says that the run goes on, though nothing was finished

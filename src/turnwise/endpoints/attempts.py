@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.foundation.errors import EngineError, InputError, TurnwiseError
+from turnwise.foundation.secrets import without_secrets
 
 BASE, LONGEST = 0.5, 30.0  # seconds of back-off: at most BASE * 2**n after failure n, and never more than LONGEST
 LONGEST_PAUSE = 600.0  # seconds a server may ask to be left alone; a longer one is a failure, not a wait

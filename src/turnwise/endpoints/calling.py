@@ -14,9 +14,9 @@ from turnwise.endpoints.attempts import BASE, LONGEST, AttemptFailed
 from turnwise.endpoints.calls import Call, Usage, note
 from turnwise.endpoints.endpoint import Price
 from turnwise.endpoints.limits import Limits
-from turnwise.endpoints.secrets import without_keys
 from turnwise.endpoints.spending import Purse, cost, tokens_of
 from turnwise.foundation.errors import EngineError, TurnwiseError
+from turnwise.foundation.secrets import without_keys
 
 T = TypeVar("T")
 _NOTHING = Usage()

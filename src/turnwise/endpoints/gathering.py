@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from turnwise.endpoints.asking import Answer
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.endpoints.sound_bytes import Received, from_base64, from_pieces
 from turnwise.foundation.errors import EngineError
+from turnwise.foundation.secrets import without_secrets
 
 RAW_RATE = 24000  # samples per second of sound that comes without a header: OpenAI, DashScope, Gemini
 HALVES = "half characters (unpaired surrogates) of the server were replaced"

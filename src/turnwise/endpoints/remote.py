@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +47,7 @@ from turnwise.endpoints.spending import (
     written_length,
 )
 from turnwise.endpoints.streaming import Event, Reading, Socket
+from turnwise.endpoints.waiting import Waiting
 from turnwise.foundation.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -75,30 +76,30 @@ class Line:
         self, path: str, body: Mapping[str, Any], *, model: str, usage: Callable[[Any], Usage | None] | None = None
     ) -> Any:
         """Send JSON, get JSON. `usage` reads the answer; by default OpenAI's `usage` object, or Gemini's."""
-        call = self._calling(path, model, body)
-        answer = await call.carry_out(partial(self._json, call, path, partial(encoded, body), JSON, usage or told))
-        used = call.told
-        call.done(used or _guessed(sent_length(body), written_length(answer)), estimated=used is None)
-        return answer
+        with self._calling(path, model, body) as call:
+            answer = await call.carry_out(partial(self._json, call, path, partial(encoded, body), JSON, usage or told))
+            used = call.told
+            call.done(used or _guessed(sent_length(body), written_length(answer)), estimated=used is None)
+            return answer
 
     async def fetch(self, path: str, body: Mapping[str, Any], *, model: str, usage: Usage) -> tuple[bytes, str]:
         """Send JSON, get bytes and their content type (speech)."""
-        call = self._calling(path, model, usage)
-        data, kind = await call.carry_out(partial(self._bytes, call, path, partial(encoded, body)))
-        call.done(usage, estimated=False)
-        return data, kind
+        with self._calling(path, model, usage) as call:
+            data, kind = await call.carry_out(partial(self._bytes, call, path, partial(encoded, body)))
+            call.done(usage, estimated=False)
+            return data, kind
 
     async def upload(
         self, path: str, fields: Mapping[str, str], file: tuple[str, bytes, str], *, model: str, usage: Usage
     ) -> Any:
         """Send a form with a file (name, content, type), get JSON (transcription). Tokens are those the server tells."""
-        call = self._calling(path, model, usage)
-        answer = await call.carry_out(partial(self._json, call, path, partial(form, fields, file), {}, told))
-        if said := call.told:
-            seconds, characters = usage.seconds or said.seconds, usage.characters or said.characters
-            usage = msgspec.structs.replace(said, seconds=seconds, characters=characters)
-        call.done(usage, estimated=False)
-        return answer
+        with self._calling(path, model, usage) as call:
+            answer = await call.carry_out(partial(self._json, call, path, partial(form, fields, file), {}, told))
+            if said := call.told:
+                seconds, characters = usage.seconds or said.seconds, usage.characters or said.characters
+                usage = msgspec.structs.replace(said, seconds=seconds, characters=characters)
+            call.done(usage, estimated=False)
+            return answer
 
     @asynccontextmanager
     async def stream(
@@ -109,24 +110,25 @@ class Line:
         An event repeated with the same SSE id is given once. Nothing is retried here once the first event has been given: a
         broken stream raises EngineError, and `retried` below wraps the whole reading where it can be done again.
         """
-        call = self._calling(path, model, body)
-        reading = await call.carry_out(partial(self._events, call, path, body, usage or told))
-        async with _accounted(call, reading):
-            yield call.sent, reading
+        with self._calling(path, model, body) as call:
+            reading = await call.carry_out(partial(self._events, call, path, body, usage or told))
+            async with _accounted(call, reading):
+                yield call.sent, reading
 
     @asynccontextmanager
     async def socket(self, path: str, *, model: str, query: Mapping[str, str] | None = None) -> AsyncIterator[Socket]:
         """A WebSocket under the same limits; counts as one call."""
-        call = self._calling(path, model, Usage())
-        socket = await call.carry_out(partial(self._open, path, dict(query or {}), model))
-        async with _accounted(call, socket):
-            yield socket
+        with self._calling(path, model, Usage()) as call:
+            socket = await call.carry_out(partial(self._open, path, dict(query or {}), model))
+            async with _accounted(call, socket):
+                yield socket
 
     def once(self) -> Line:
         """The same line without another attempt."""
         return Line(self.remote, self.name, msgspec.structs.replace(self.endpoint, retries=0), self._limits)
 
-    def _calling(self, path: str, model: str, need: Usage | Mapping[str, Any]) -> Calling:
+    @contextmanager
+    def _calling(self, path: str, model: str, need: Usage | Mapping[str, Any]) -> Iterator[Calling]:
         """A call to be made; what keeps every call from being made is told here, before anything waits or is sent."""
         self._address.key()
         price = self.endpoint.prices.get(model)
@@ -142,7 +144,8 @@ class Line:
             call.expect(need)
         elif self._limits.counts_tokens or purse.budget is not None:
             call.expect(expected(need))
-        return call
+        with self.remote.waiting.call(self.name, endpoint.connections):
+            yield call
 
     async def _json(
         self,
@@ -268,6 +271,7 @@ class Remote:
         """
         self.purse = Purse(budget, spent)
         self.patience = patience
+        self.waiting = Waiting()
         self._declared = dict(declared or {})
         self._lines: dict[str, Line] = {}
         self._session: aiohttp.ClientSession | None = None

@@ -16,8 +16,8 @@ import msgspec
 
 from turnwise.endpoints.attempts import AttemptFailed
 from turnwise.endpoints.endpoint import Endpoint
-from turnwise.endpoints.secrets import declare
 from turnwise.foundation.errors import InputError
+from turnwise.foundation.secrets import declare
 
 if TYPE_CHECKING:
     import aiohttp

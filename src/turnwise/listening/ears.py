@@ -20,11 +20,12 @@ from turnwise.foundation.errors import EngineError, InputError, MissingDependenc
 from turnwise.foundation.fingerprint import fingerprint, seed_of, source_digest
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place, place_of
+from turnwise.foundation.plugin import naming
 from turnwise.listening import faithfulness, windows
 from turnwise.listening.describer import DESCRIBERS, Describing
 from turnwise.listening.faithfulness import check
 from turnwise.listening.listener import LISTENERS, Listening
-from turnwise.listening.made_parts import identity, made, naming
+from turnwise.listening.made_parts import identity, made
 from turnwise.listening.ratings import DIMENSIONS, Ratings
 from turnwise.listening.recording import Recording, at_once, recording, short
 from turnwise.listening.row import Row, Step, shown, with_trouble

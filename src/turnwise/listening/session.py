@@ -25,12 +25,12 @@ import msgspec
 from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import RunStopped
 from turnwise.foundation.fingerprint import file_digest
+from turnwise.foundation.plugin import naming
 from turnwise.listening import windows
 from turnwise.listening.crew import Crew
 from turnwise.listening.describer import RemoteDescribing
 from turnwise.listening.ears import ON_A_SOUND, Hearing, begun, cause_of, described, unrated
 from turnwise.listening.listener import RemoteListening
-from turnwise.listening.made_parts import naming
 from turnwise.listening.pair import Pair, Question, paired
 from turnwise.listening.preference import TIE
 from turnwise.listening.recording import recording, short

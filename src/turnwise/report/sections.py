@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.foundation.fingerprint import canonical
+from turnwise.foundation.secrets import without_secrets
 from turnwise.judges.judge import Criterion
 from turnwise.judges.severity import MILD
 from turnwise.report.charts.correlation import matrix_rows

@@ -10,14 +10,14 @@ import msgspec
 
 from turnwise.agents.agent import Reply
 from turnwise.endpoints.remote import BudgetSpent
-from turnwise.endpoints.secrets import without_keys, without_secrets
 from turnwise.foundation.errors import EngineError, InputError, RunStopped, TurnwiseError
+from turnwise.foundation.plugin import told, whole_text
+from turnwise.foundation.secrets import without_keys, without_secrets
 from turnwise.judges.verdict import Fault, Verdict
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.cell import Ruling
 from turnwise.study.clip_files import whole
 from turnwise.study.plan import JudgePlan
-from turnwise.study.plugin import told, whole_text
 
 T = TypeVar("T")
 

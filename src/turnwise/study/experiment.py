@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from turnwise.endpoints.endpoint import resolved
+from turnwise.endpoints.remote import Remote
+from turnwise.endpoints.waiting import Awaited
 from turnwise.foundation.errors import InputError, TurnwiseError
 from turnwise.speech.clip_store import ClipStore
 from turnwise.study.clip_files import there
@@ -23,7 +25,6 @@ from turnwise.study.run_folder import RunFolder
 from turnwise.study.runner import Tally, Watcher, run
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import Study
-from turnwise.study.waiting import Awaited, WatchedRemote
 from turnwise.study.worker import kit_of
 
 
@@ -82,7 +83,7 @@ def carry_out(
         if finished and not _clips_are_gone(ledger, place):
             return CarriedOut(plan.fingerprint, Tally(0, ledger.size(), 0), complete=True, already=True)
         spent = sum(call.cost or 0.0 for _, _, call in ledger.calls())
-        remote = WatchedRemote(study.endpoints, budget=budget, spent=spent)
+        remote = Remote(study.endpoints, budget=budget, spent=spent)
         crew = os.cpu_count() or 1 if workers is None else workers
         tally = _run(plan, ledger, place, crew, watcher or Unwatched(), remote, time_limit)
         complete = not tally.faults and not tally.stopped
@@ -106,7 +107,7 @@ def _clips_are_gone(ledger: Ledger, place: RunFolder) -> bool:
 
 
 def _run(
-    plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher, remote: WatchedRemote, time_limit: float
+    plan: Plan, ledger: Ledger, place: RunFolder, workers: int, watcher: Watcher, remote: Remote, time_limit: float
 ) -> Tally:
     kit = kit_of(plan, place.clips)
     pool: Pool = Processes(kit, workers, limit=time_limit) if workers else InProcess(kit)
@@ -114,7 +115,7 @@ def _run(
 
     async def work() -> Tally:
         hands = Hands(kit, pool, remote)
-        watcher.servers(remote.awaited)
+        watcher.servers(remote.waiting.awaited)
         try:
             return await run(plan, ledger, hands, watcher, together=_together(plan, workers))
         finally:

@@ -19,6 +19,7 @@ from turnwise.endpoints.remote import Remote
 from turnwise.foundation.errors import EngineError, RunStopped
 from turnwise.foundation.fingerprint import seed_of
 from turnwise.foundation.place import place_of
+from turnwise.foundation.plugin import ANYTHING, told
 from turnwise.judges.judge import JUDGES, Bench, Exchange, RemoteSitting
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip import Clip
@@ -28,7 +29,6 @@ from turnwise.study.caught import STOPPED, fault_of, for_the_user, recordable, r
 from turnwise.study.cell import Answer, Payload, Ruling, Transcript
 from turnwise.study.clip_files import kept, whole
 from turnwise.study.plan import JudgePlan
-from turnwise.study.plugin import ANYTHING, told
 from turnwise.study.pool import Pool
 from turnwise.study.simulated_user import turn_of
 from turnwise.study.task import (

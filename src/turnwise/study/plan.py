@@ -22,10 +22,10 @@ from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import InputError, StorageError
 from turnwise.foundation.fingerprint import canonical, digest, fingerprint, seed_of
 from turnwise.foundation.place import Place, place_of
+from turnwise.foundation.plugin import naming
 from turnwise.judges.judge import JUDGES, Criterion, Exchange, Judge
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS, Material, Passage
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.plugin import naming
 from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, Study
 
 _encode = msgspec.json.Encoder().encode

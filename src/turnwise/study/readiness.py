@@ -20,12 +20,12 @@ from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.foundation.fingerprint import canonical
 from turnwise.foundation.place import place_of
+from turnwise.foundation.plugin import naming
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
 from turnwise.speech.weights import INSTALL, cuda_here, versions
 from turnwise.study.plan import draw, make_plan, read_corpus
-from turnwise.study.plugin import naming
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import JudgeChoice, Study
 from turnwise.study.study_file import DEFAULT_JUDGES, read_study

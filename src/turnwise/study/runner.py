@@ -13,6 +13,7 @@ import msgspec
 
 from turnwise.dialogues.dialogue import Dialogue
 from turnwise.endpoints.calls import Call, recording
+from turnwise.endpoints.waiting import Awaited
 from turnwise.judges.judge import Exchange
 from turnwise.judges.verdict import Fault, Silence
 from turnwise.study.caught import STOPPED
@@ -26,7 +27,6 @@ from turnwise.study.reader import LookUp, looked_up
 from turnwise.study.results import Answered
 from turnwise.study.study import Arm
 from turnwise.study.task import Rule, Task
-from turnwise.study.waiting import Awaited
 
 
 class Watcher(Protocol):

@@ -9,9 +9,9 @@ from typing import Any
 
 from turnwise.agents.agent import AGENTS
 from turnwise.foundation.catalog import Catalog
+from turnwise.foundation.plugin import naming
 from turnwise.judges.judge import JUDGES
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
-from turnwise.study.plugin import naming
 from turnwise.study.study import Study
 
 _CATALOGS = {"agent": AGENTS, "recognizer": RECOGNIZERS, "synthesizer": SYNTHESIZERS}

@@ -32,10 +32,10 @@ from turnwise.dialogues.corpus import CORPORA
 from turnwise.endpoints.endpoint import Endpoint, resolved
 from turnwise.foundation.catalog import Catalog, check_options
 from turnwise.foundation.errors import InputError
+from turnwise.foundation.plugin import naming
 from turnwise.judges.judge import JUDGES, Criterion
 from turnwise.speech.engine import RECOGNIZERS, SYNTHESIZERS
 from turnwise.speech.perturbation import PERTURBATIONS
-from turnwise.study.plugin import naming
 from turnwise.study.servers import endpoints_of
 from turnwise.study.study import Arm, Choice, JudgeChoice, Selection, SimulatedUser, Study, UserVoice
 

@@ -24,11 +24,11 @@ from turnwise.endpoints.remote import Remote
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import TurnwiseError
 from turnwise.foundation.place import place_of
+from turnwise.foundation.plugin import naming
 from turnwise.judges.judge import Bench, Exchange, Spoken
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip_store import ClipStore
 from turnwise.speech.engine import Listening, Utterance
-from turnwise.study.plugin import naming
 from turnwise.study.readiness import CATALOGS, Used, parts_of
 from turnwise.study.study import Study
 

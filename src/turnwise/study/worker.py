@@ -20,6 +20,7 @@ from turnwise.foundation.audio import Sound
 from turnwise.foundation.catalog import Catalog
 from turnwise.foundation.errors import EngineError
 from turnwise.foundation.fingerprint import seed_of
+from turnwise.foundation.plugin import ANYTHING, told
 from turnwise.judges.judge import JUDGES, Bench, Sitting
 from turnwise.judges.verdict import Fault
 from turnwise.speech.clip import Clip
@@ -42,7 +43,6 @@ from turnwise.study.caught import fault_of, for_the_user, recordable, ruling_of,
 from turnwise.study.cell import SILENCE_DBFS, Payload, Ruling, Transcript
 from turnwise.study.clip_files import kept, whole
 from turnwise.study.plan import JudgePlan, Plan
-from turnwise.study.plugin import ANYTHING, told
 from turnwise.study.task import (
     Ask,
     Degrade,

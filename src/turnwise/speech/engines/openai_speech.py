@@ -25,11 +25,11 @@ from typing import Any
 from turnwise.endpoints.asking import with_extra
 from turnwise.endpoints.calls import Usage
 from turnwise.endpoints.remote import Line, Remote
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.endpoints.sound_bytes import FASTEST, SLOWEST, Received, from_bytes
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError
 from turnwise.foundation.lineage import lineage
+from turnwise.foundation.secrets import without_secrets
 from turnwise.speech.engine import Utterance
 
 PATH = "audio/speech"

@@ -38,13 +38,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.foundation.audio import Sound
 from turnwise.foundation.errors import EngineError, InputError, MissingDependency
 from turnwise.foundation.fingerprint import source_digest
 from turnwise.foundation.lineage import lineage
 from turnwise.foundation.place import Place
 from turnwise.foundation.plain_text import plain_text
+from turnwise.foundation.secrets import without_secrets
 from turnwise.speech.engine import Speaking
 from turnwise.speech.weights import Placement, find_weights, placement
 

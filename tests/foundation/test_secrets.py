@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from turnwise.endpoints.endpoint import Endpoint
-from turnwise.endpoints.secrets import without_keys, without_secrets
 from turnwise.endpoints.sending import Address
+from turnwise.foundation.secrets import without_keys, without_secrets
 
 KEY = "an-ordinary-looking-value"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from turnwise.endpoints.secrets import without_secrets
 from turnwise.foundation.errors import InputError, TurnwiseError
+from turnwise.foundation.secrets import without_secrets
 
 # What a plug-in may raise: everything, and some call sys.exit where they should raise. Ctrl-C is the user's alone.
 ANYTHING = (Exception, SystemExit)
